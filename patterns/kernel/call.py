@@ -1,0 +1,181 @@
+"""One guarded call: what is called, for whom, what must become true, and how it ended."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING, Any
+
+from patterns.kernel import telemetry
+from patterns.kernel.ids import SYSTEM_IDS
+from patterns.kernel.outcome import Abandoned, CarriedStop, Raised, Refused, Replayed, Returned
+from patterns.kernel.run import current_run
+from patterns.kernel.settle import shielded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from patterns.kernel.commit import Claim, Intent
+    from patterns.kernel.events import Event
+    from patterns.kernel.outcome import Outcome
+    from patterns.kernel.run import Run
+    from patterns.kernel.target import Target
+    from patterns.kernel.telemetry import Trace
+
+    Proceed = Callable[[], Awaitable[Any]]
+
+__all__ = ["Call", "current_call"]
+
+_current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("patterns_call", default=None)
+
+
+def current_call() -> Call | None:
+    """Return the innermost guarded call this code runs in, or None."""
+    return _current.get()
+
+
+class Call:
+    """One call of a guarded function or one run of a guarded block.
+
+    Attributes:
+        target: The function or block.
+        args: Positional arguments as given.
+        kwargs: Keyword arguments as given; a block's facts.
+        run: The run it belongs to, or None.
+        parent: The guarded call it is made from, or None.
+        entries: How often the body was entered so far.
+        idempotency_key: Set by the ledger, for tools that send it downstream.
+        fence: Set by the ledger; grows with every attempt at the same effect.
+        events: What guards reported during this call, in order.
+
+    """
+
+    entries = 0
+    idempotency_key: str | None = None
+    fence: int | None = None
+    connection: Any = None
+    replayed_from: str | None = None
+    is_replay = False
+    trace: Trace | None = None
+    step: Any = None
+    _id: str | None = None
+    _arguments: Mapping[str, Any] | None = None
+
+    def __init__(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.target = target
+        self.args = args
+        self.kwargs = kwargs
+        self.run: Run | None = current_run()
+        self.parent = _current.get()
+        self.intents: list[Intent] = []
+        self.claims: list[Claim] = []
+        self.events: list[Event] = []
+
+    def __repr__(self) -> str:
+        return f"<Call {self.id} of {self.target.qualified_name}>"
+
+    @property
+    def id(self) -> str:
+        """A sortable identifier, made when first asked for."""
+        if self._id is None:
+            self._id = SYSTEM_IDS.new("call_")
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """The function's or step's name."""
+        return self.target.name
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """Arguments by parameter name, defaults applied; a block's facts."""
+        if self._arguments is None:
+            bound = self.kwargs if self.target.is_block else self.target.binder.arguments(self.args, self.kwargs)
+            self._arguments = bound
+        return self._arguments
+
+    @property
+    def traceparent(self) -> str | None:
+        """W3C traceparent of the call's span, or None if it is not traced."""
+        return None if self.trace is None else self.trace.traceparent
+
+    def at_commit(self, what: Claim | Intent) -> None:
+        """Hand over what must be written when every guard has admitted the call."""
+        from patterns.kernel.commit import Intent  # noqa: PLC0415 - stacks without a store never need it
+
+        if isinstance(what, Intent):
+            self.intents.append(what)
+        else:
+            self.claims.append(what)
+
+    def withdraw(self, what: Claim | Intent) -> None:
+        """Take back what was handed over, if it is still there."""
+        for pending in (self.intents, self.claims):
+            pending[:] = [one for one in pending if one is not what]
+
+    async def attempt(self, proceed: Proceed) -> Outcome:
+        """Await *proceed* and tell how it ended; never raises.
+
+        What guards further in have handed over for the commit is forgotten if
+        the body was not entered, since they will hand it over again.
+        """
+        before, intents, claims = self.entries, len(self.intents), len(self.claims)
+        try:
+            value = await proceed()
+        except BaseException as error:  # noqa: BLE001 - the outcome carries it, unwrap() raises it
+            outcome = self.ended(error, before)
+        else:
+            outcome = Returned(value) if self.entries != before else Replayed(value)
+        if self.entries == before:
+            del self.intents[intents:], self.claims[claims:]
+        return outcome
+
+    def ended(self, error: BaseException, before: int) -> Outcome:
+        """Tell what *error* means, *before* being `entries` when it was still ahead."""
+        if isinstance(error, CarriedStop):
+            return Raised(error.stop)
+        if self.entries == before:
+            return Replayed(error=error) if self.is_replay else Refused(error)
+        return Raised(error) if isinstance(error, Exception) else Abandoned(error)
+
+    async def shield(self, work: Coroutine[Any, Any, Any], *, suspends: bool = True) -> Any:
+        """Await *work* so that no cancellation can interrupt it.
+
+        Args:
+            work: A settlement.
+            suspends: False if it is known never to wait, which saves a task.
+
+        """
+        if suspends and self.target.asynchronous:
+            return await shielded(work)
+        return await work
+
+    def note(self, guard: str, **facts: Any) -> None:
+        """Put *facts* on the span of the guard called *guard*; free when nobody records."""
+        if self.trace is not None:
+            self.trace.note(guard, facts)
+
+    # The life of a call, used by the drivers only.
+
+    def open(self, guards: tuple[str, ...]) -> None:
+        """Begin the call's span if anyone records."""
+        if telemetry.active():
+            self.trace = telemetry.begin(self, guards)
+
+    def activate(self) -> tuple[contextvars.Token[Call | None], object]:
+        """Make this the current call and its span the current span."""
+        return _current.set(self), None if self.trace is None else self.trace.attach()
+
+    def deactivate(self, token: tuple[contextvars.Token[Call | None], object]) -> None:
+        """Undo `activate`."""
+        current, attached = token
+        if attached is not None and self.trace is not None:
+            self.trace.detach(attached)
+        try:
+            _current.reset(current)
+        except ValueError:  # a block or generator may be finished from another context
+            _current.set(self.parent)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the call's span."""
+        if self.trace is not None:
+            self.trace.finish(self, error)

@@ -1,0 +1,390 @@
+"""Drives the guards' coroutines for functions, coroutine functions, generators and async generators.
+
+Every guard is written once, as a coroutine around the call. For an
+``async def`` the event loop drives it; for a ``def`` one ``send(None)`` does,
+since none of it may suspend; for generators the coroutine is suspended at one
+known place, `HANDOVER`, while the body runs.
+"""
+
+from __future__ import annotations
+
+import types
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from patterns.errors import Misuse, misuse
+from patterns.kernel import faults
+from patterns.kernel.call import Call
+from patterns.kernel.commit import commit
+from patterns.kernel.outcome import CarriedStop
+from patterns.kernel.target import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+
+    from patterns.kernel.stack import Stack
+    from patterns.kernel.target import Target
+
+__all__ = ["HANDOVER", "SHAPES", "Awaited", "Steps", "at_once", "hand_over", "refuse_awaitable"]
+
+
+class _Handover:
+    """The one thing a one-shot body yields: from here on the user's code runs."""
+
+    def __repr__(self) -> str:
+        return "HANDOVER"
+
+
+HANDOVER = _Handover()
+
+
+@types.coroutine
+def _wait_for_body() -> Generator[_Handover, Any, Any]:
+    return (yield HANDOVER)
+
+
+async def _enter(call: Call) -> None:
+    if call.intents or call.claims:
+        await commit(call)
+    faults.reach("call.body.before")
+    call.entries += 1
+
+
+async def _function_body(call: Call) -> Any:
+    await _enter(call)
+    try:
+        value = call.target.function(*call.args, **call.kwargs)
+    except StopIteration as stop:
+        raise CarriedStop(stop) from None
+    if hasattr(type(value), "__await__"):
+        refuse_awaitable(call.target, value)
+    faults.reach("call.body.after")
+    return value
+
+
+async def _coroutine_body(call: Call) -> Any:
+    await _enter(call)
+    value = await call.target.function(*call.args, **call.kwargs)
+    faults.reach("call.body.after")
+    return value
+
+
+async def hand_over(call: Call) -> Any:
+    """Be the body of a generator or block: suspend until the driver says how the user's code ended."""
+    if call.entries:
+        raise Misuse.shown(
+            f"{call.target.name} is a {call.target.kind.value}, which cannot run a second time",
+            wrong="a retrying guard on a generator or a with block",
+            right="a retrying guard on a function",
+        )
+    await _enter(call)
+    return await _wait_for_body()
+
+
+def refuse_awaitable(target: Target, value: Any) -> NoReturn:
+    """Close and refuse what a plain ``def`` returned although it must be awaited.
+
+    Raises:
+        Misuse: Always.
+
+    """
+    close = getattr(value, "close", None)
+    if close is not None:
+        close()
+    misuse(
+        f"{target.name} is a plain def but returned an awaitable, so its real outcome would be missed",
+        wrong=f"def {target.name}(...): return some_coroutine()",
+        right=f"async def {target.name}(...): return await some_coroutine()",
+    )
+
+
+def finish_at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that never suspends.
+
+    Raises:
+        RuntimeError: It suspended; a guard used something async in a sync call.
+
+    """
+    try:
+        suspended_on = coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    coroutine.close()
+    raise RuntimeError(f"a guard of a sync call waited for {suspended_on!r}; guards of a def must not suspend")
+
+
+def _guarded_function(stack: Stack) -> Callable[..., Any]:
+    target = stack.target
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        call = Call(target, args, kwargs)
+        call.open(stack.names)
+        token = call.activate()
+        try:
+            value = finish_at_once(stack.start(call, partial(_function_body, call)))
+        except BaseException as error:
+            stop = error.stop if isinstance(error, CarriedStop) else None
+            call.close(stop or error)
+            if stop is None:
+                raise
+        else:
+            call.close()
+            return value
+        finally:
+            call.deactivate(token)
+        raise stop
+
+    return guarded
+
+
+def _guarded_coroutine(stack: Stack) -> Callable[..., Any]:
+    target = stack.target
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        call = Call(target, args, kwargs)
+        call.open(stack.names)
+        token = call.activate()
+        try:
+            value = await stack.start(call, partial(_coroutine_body, call))
+        except BaseException as error:
+            call.close(error)
+            raise
+        else:
+            call.close()
+            return value
+        finally:
+            call.deactivate(token)
+
+    return guarded
+
+
+class Steps:
+    """A guards' coroutine, driven from handover to end; real suspensions pass through to the event loop."""
+
+    def __init__(self, stack: Stack, call: Call) -> None:
+        call.open(stack.names)
+        self.call = call
+        self._coroutine: Any = stack.start(call, partial(hand_over, call))
+
+    def begin(self) -> Generator[Any, Any, bool]:
+        """Run up to the body; True if it is to run, False if the guards ended without it."""
+        return self._run(self._coroutine.send, None)
+
+    def returned(self, value: Any) -> Generator[Any, Any, bool]:
+        """Tell the guards that the body returned *value*."""
+        return self._run(self._coroutine.send, value)
+
+    def raised(self, error: BaseException) -> Generator[Any, Any, bool]:
+        """Tell the guards that the body raised *error*."""
+        carried = CarriedStop(error) if isinstance(error, StopIteration) else error
+        return self._run(self._coroutine.throw, carried)
+
+    value: Any = None
+    """What the guards returned, once they ended."""
+
+    ended = False
+    """Whether they did."""
+
+    def _run(self, step: Callable[[Any], Any], argument: Any) -> Generator[Any, Any, bool]:
+        token = self.call.activate()
+        try:
+            while True:
+                try:
+                    yielded = step(argument)
+                except StopIteration as done:
+                    self.value, self.ended = done.value, True
+                    self.call.close()
+                    return False
+                if yielded is HANDOVER:
+                    return True
+                try:
+                    argument, step = (yield yielded), self._coroutine.send
+                except BaseException as error:  # noqa: BLE001 - the loop's cancellation belongs to the guards
+                    argument, step = error, self._coroutine.throw
+        except CarriedStop as carried:
+            stop = carried.stop
+        except BaseException as error:
+            self.call.close(error)
+            raise
+        finally:
+            self.call.deactivate(token)
+        self.call.close(stop)
+        return self._raise_stop(stop)
+
+    def _raise_stop(self, stop: StopIteration) -> bool:
+        # A StopIteration cannot leave this generator as itself, so the driver picks it up here.
+        self.stop = stop
+        return False
+
+    stop: StopIteration | None = None
+
+
+def at_once(steps: Generator[Any, Any, bool]) -> bool:
+    """Run *steps* of a sync shape, which must not suspend."""
+    try:
+        suspended_on = next(steps)
+    except StopIteration as done:
+        return bool(done.value)
+    steps.close()
+    raise RuntimeError(f"a guard of a sync call waited for {suspended_on!r}; guards of a def must not suspend")
+
+
+class Awaited:
+    """Makes *steps* awaitable."""
+
+    def __init__(self, steps: Generator[Any, Any, bool]) -> None:
+        self._steps = steps
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        return self._steps
+
+
+def _no_replay(call: Call) -> Misuse:
+    return Misuse.shown(
+        f"a guard of {call.target.name} ended without running it, which a {call.target.kind.value} cannot express",
+        wrong="a replaying guard on a generator",
+        right="a replaying guard on a function that returns a list",
+    )
+
+
+def _guarded_generator(stack: Stack) -> Callable[..., Any]:
+    """Iterate a guarded generator function; the guards see one call from first item to end.
+
+    Call and span are current only while the body runs: what is set across a
+    ``yield`` would leak into the consumer.
+    """
+
+    def guarded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        steps = Steps(stack, Call(stack.target, args, kwargs))
+        if not at_once(steps.begin()):
+            raise _no_replay(steps.call)
+        body = stack.target.function(*args, **kwargs)
+        resume: Callable[[Any], Any] = body.send
+        argument: Any = None
+        while True:
+            token = steps.call.activate()
+            try:
+                item = resume(argument)
+            except StopIteration as done:
+                result = done.value
+                break
+            except BaseException as error:  # noqa: BLE001 - handed to the guards, which raise it again
+                _body_raised(steps, error)
+                return steps.value
+            finally:
+                steps.call.deactivate(token)
+            try:
+                argument, resume = (yield item), body.send
+            except GeneratorExit as closing:
+                _body_closed(steps, body, closing)
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the body's business
+                argument, resume = error, body.throw
+        at_once(steps.returned(result))
+        return steps.value
+
+    return guarded
+
+
+def _body_raised(steps: Steps, error: BaseException) -> None:
+    trace = error.__traceback__
+    try:
+        at_once(steps.raised(error))
+    except BaseException as raised:
+        if raised is error:
+            raised.__traceback__ = trace
+        raise
+
+
+def _body_closed(steps: Steps, body: Generator[Any, Any, Any], closing: GeneratorExit) -> None:
+    try:
+        _inside(steps, body.close)
+    except BaseException as error:
+        at_once(steps.raised(error))
+        raise
+    try:
+        at_once(steps.raised(closing))
+    except GeneratorExit:
+        return
+
+
+def _inside(steps: Steps, close: Callable[[], Any]) -> None:
+    token = steps.call.activate()
+    try:
+        close()
+    finally:
+        steps.call.deactivate(token)
+
+
+def _guarded_async_generator(stack: Stack) -> Callable[..., Any]:
+    """Iterate a guarded async generator function, as `_guarded_generator` does."""
+
+    async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        steps = Steps(stack, Call(stack.target, args, kwargs))
+        if not await Awaited(steps.begin()):
+            raise _no_replay(steps.call)
+        body = stack.target.function(*args, **kwargs)
+        resume: Callable[[Any], Awaitable[Any]] = body.asend
+        argument: Any = None
+        while True:
+            token = steps.call.activate()
+            try:
+                item = await resume(argument)
+            except StopAsyncIteration:
+                break
+            except BaseException as error:  # noqa: BLE001 - handed to the guards, which raise it again
+                await _async_body_raised(steps, error)
+                return
+            finally:
+                steps.call.deactivate(token)
+            try:
+                argument, resume = (yield item), body.asend
+            except GeneratorExit as closing:
+                await _async_body_closed(steps, body, closing)
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the body's business
+                argument, resume = error, body.athrow
+        await Awaited(steps.returned(None))
+
+    return guarded
+
+
+async def _async_body_raised(steps: Steps, error: BaseException) -> None:
+    trace = error.__traceback__
+    try:
+        await Awaited(steps.raised(error))
+    except BaseException as raised:
+        if raised is error:
+            raised.__traceback__ = trace
+        raise
+
+
+async def _async_body_closed(steps: Steps, body: AsyncGenerator[Any, Any], closing: GeneratorExit) -> None:
+    try:
+        await _inside_async(steps, body.aclose)
+    except BaseException as error:
+        await Awaited(steps.raised(error))
+        raise
+    try:
+        await Awaited(steps.raised(closing))
+    except GeneratorExit:
+        return
+
+
+async def _inside_async(steps: Steps, close: Callable[[], Awaitable[Any]]) -> None:
+    token = steps.call.activate()
+    try:
+        await close()
+    finally:
+        steps.call.deactivate(token)
+
+
+SHAPES: dict[Kind, Callable[[Stack], Callable[..., Any]]] = {
+    Kind.FUNCTION: _guarded_function,
+    Kind.COROUTINE: _guarded_coroutine,
+    Kind.GENERATOR: _guarded_generator,
+    Kind.ASYNC_GENERATOR: _guarded_async_generator,
+}
+"""Makes the function that stands in for a target of each kind."""

@@ -1,0 +1,186 @@
+"""The fast lane: guards that neither wait nor need the arguments run as plain brackets around the function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from patterns.kernel import telemetry
+from patterns.kernel.drive import SHAPES, refuse_awaitable
+from patterns.kernel.outcome import Abandoned, Raised, Returned
+from patterns.kernel.stack import Guard
+from patterns.kernel.target import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from patterns.kernel.call import Call, Proceed
+    from patterns.kernel.stack import Stack
+
+__all__ = ["Bracket", "lane_for"]
+
+
+class Bracket(Guard):
+    """A guard of two moments: it admits a call, and it is told once how the call ended.
+
+    It never waits and never looks at arguments. `around` and the fast lane
+    tell the same story; the laws are tested on both.
+    """
+
+    def admit(self) -> Any:
+        """Return a permit, or raise `Refused`."""
+        raise NotImplementedError
+
+    def returned(self, permit: Any, value: Any) -> None:
+        """The call ran and returned."""
+        raise NotImplementedError
+
+    def raised(self, permit: Any, error: BaseException) -> None:
+        """The call ran and raised an `Exception`."""
+        raise NotImplementedError
+
+    def abandoned(self, permit: Any, error: BaseException) -> None:
+        """The call was cut short and may have run."""
+        raise NotImplementedError
+
+    def released(self, permit: Any) -> None:
+        """The call did not run now: refused further in, or replayed."""
+        raise NotImplementedError
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        """Do the same within a stack."""
+        permit = self.admit()
+        outcome = await call.attempt(proceed)
+        match outcome:
+            case Returned(value):
+                self.returned(permit, value)
+            case Raised(error):
+                self.raised(permit, error)
+            case Abandoned(error):
+                self.abandoned(permit, error)
+            case _:
+                self.released(permit)
+        return outcome.unwrap()
+
+
+def lane_for(stack: Stack) -> Callable[..., Any] | None:
+    """Return the fast form of *stack*, or None if one of its guards needs the whole machinery."""
+    brackets = [guard for guard in stack.guards if isinstance(guard, Bracket)]
+    if len(brackets) != len(stack.guards):
+        return None
+    if stack.target.kind is Kind.FUNCTION:
+        return _sync_one(stack, brackets[0]) if len(brackets) == 1 else _sync_many(stack, brackets)
+    if stack.target.kind is Kind.COROUTINE:
+        return _async_one(stack, brackets[0]) if len(brackets) == 1 else _async_many(stack, brackets)
+    return None
+
+
+def _sync_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
+    traced, active = SHAPES[Kind.FUNCTION](stack), telemetry.active
+    target, function = stack.target, stack.target.function
+    admit, returned, raised, abandoned = bracket.admit, bracket.returned, bracket.raised, bracket.abandoned
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if active():
+            return traced(*args, **kwargs)
+        permit = admit()
+        try:
+            value = function(*args, **kwargs)
+            if hasattr(type(value), "__await__"):
+                refuse_awaitable(target, value)
+        except Exception as error:
+            raised(permit, error)
+            raise
+        except BaseException as error:
+            abandoned(permit, error)
+            raise
+        returned(permit, value)
+        return value
+
+    return guarded
+
+
+def _async_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
+    traced, active, function = SHAPES[Kind.COROUTINE](stack), telemetry.active, stack.target.function
+    admit, returned, raised, abandoned = bracket.admit, bracket.returned, bracket.raised, bracket.abandoned
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if active():
+            return await traced(*args, **kwargs)
+        permit = admit()
+        try:
+            value = await function(*args, **kwargs)
+        except Exception as error:
+            raised(permit, error)
+            raise
+        except BaseException as error:
+            abandoned(permit, error)
+            raise
+        returned(permit, value)
+        return value
+
+    return guarded
+
+
+def _sync_many(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
+    traced, active = SHAPES[Kind.FUNCTION](stack), telemetry.active
+    target, function = stack.target, stack.target.function
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if active():
+            return traced(*args, **kwargs)
+        permits = _admit_all(brackets)
+        try:
+            value = function(*args, **kwargs)
+            if hasattr(type(value), "__await__"):
+                refuse_awaitable(target, value)
+        except BaseException as error:
+            _failed_all(permits, error)
+            raise
+        for bracket, permit in reversed(permits):
+            bracket.returned(permit, value)
+        return value
+
+    return guarded
+
+
+def _async_many(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
+    traced, active, function = SHAPES[Kind.COROUTINE](stack), telemetry.active, stack.target.function
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if active():
+            return await traced(*args, **kwargs)
+        permits = _admit_all(brackets)
+        try:
+            value = await function(*args, **kwargs)
+        except BaseException as error:
+            _failed_all(permits, error)
+            raise
+        for bracket, permit in reversed(permits):
+            bracket.returned(permit, value)
+        return value
+
+    return guarded
+
+
+def _admit_all(brackets: list[Bracket]) -> list[tuple[Bracket, Any]]:
+    permits: list[tuple[Bracket, Any]] = []
+    try:
+        for bracket in brackets:
+            permits.append((bracket, bracket.admit()))  # noqa: PERF401 - what was admitted so far must be known
+    except BaseException:
+        for bracket, permit in reversed(permits):
+            bracket.released(permit)
+        raise
+    return permits
+
+
+def _failed_all(permits: list[tuple[Bracket, Any]], error: BaseException) -> None:
+    for bracket, permit in reversed(permits):
+        if isinstance(error, Exception):
+            bracket.raised(permit, error)
+        else:
+            bracket.abandoned(permit, error)
