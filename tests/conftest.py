@@ -1,0 +1,54 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster
+from hypothesis import settings
+
+ROOT = Path(__file__).parent.parent
+
+# A failing run is found again by anybody; HYPOTHESIS_PROFILE=thorough looks for new ones.
+settings.register_profile("default", deadline=None, max_examples=50, derandomize=True, database=None)
+settings.register_profile("thorough", deadline=None, max_examples=2000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the directory that holds pyproject.toml."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the directory of test vectors and data, which are not part of the project."""
+    place = Path(os.environ.get("PATTERNS_SHARED", ROOT.parent / "shared"))
+    if not (place / "vectors").is_dir():
+        pytest.skip(f"no test vectors in {place}; PATTERNS_SHARED says where they are")
+    return place
+
+
+def _watch() -> BlockBuster:
+    """Watch files, sockets, databases and sleeps; a lock is held for microseconds only, so waiting for one is no fault."""
+    watch = BlockBuster(scanned_modules="patterns")
+    for name in [name for name in watch.functions if name.startswith("threading.Lock")]:
+        del watch.functions[name]
+    return watch
+
+
+@pytest.fixture(autouse=True)
+def _loop_is_never_blocked(request: pytest.FixtureRequest):
+    """Fail a test in which the library, or what it calls, blocks the event loop."""
+    if request.node.get_closest_marker("may_block"):
+        yield
+        return
+    watch = _watch()
+    watch.activate()
+    try:
+        yield
+    finally:
+        watch.deactivate()
