@@ -33,7 +33,7 @@ def shared() -> Path:
 
 
 def _watch() -> BlockBuster:
-    """Watch files, sockets, databases and sleeps; a lock is held for microseconds only, so waiting for one is no fault."""
+    """Watch files, sockets, databases and sleeps; locks are held for microseconds, so waiting for one is no fault."""
     watch = BlockBuster(scanned_modules="patterns")
     for name in [name for name in watch.functions if name.startswith("threading.Lock")]:
         del watch.functions[name]
