@@ -194,3 +194,13 @@ def test_a_wrong_block_fails(block: str, complaint: str, reader, tmp_path: Path)
         read(Document.parse(str(tmp_path / "page.md"), blocks), reader)
     where = str(caught.traceback[-1].path), caught.traceback[-1].lineno + 1
     assert "page.md" in str(caught.value) or (str(tmp_path / "page.md"), 4) == where
+
+
+def test_the_feature_table_can_be_trusted():
+    """Each feature is listed once, in a known state; what exists says where it is described."""
+    row = re.compile(r"^\| ([A-Z]\d+) \| (.+?) \| (.+?) \| (.*?) ?\|$", re.MULTILINE)
+    rows = row.findall((ROOT / "docs/features.md").read_text())
+    ids = [row[0] for row in rows]
+    assert len(ids) == len(set(ids)) > 80
+    assert {row[2] for row in rows} <= {"done", "first form", "planned"}
+    assert [] == [row[0] for row in rows if row[2] != "planned" and "](" not in row[3]]
