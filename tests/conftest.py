@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from blockbuster import BlockBuster
 from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
@@ -30,25 +29,3 @@ def shared() -> Path:
     if not (place / "vectors").is_dir():
         pytest.skip(f"no test vectors in {place}; PATTERNS_SHARED says where they are")
     return place
-
-
-def _watch() -> BlockBuster:
-    """Watch files, sockets, databases and sleeps; locks are held for microseconds, so waiting for one is no fault."""
-    watch = BlockBuster(scanned_modules="patterns")
-    for name in [name for name in watch.functions if name.startswith("threading.Lock")]:
-        del watch.functions[name]
-    return watch
-
-
-@pytest.fixture(autouse=True)
-def _loop_is_never_blocked(request: pytest.FixtureRequest):
-    """Fail a test in which the library, or what it calls, blocks the event loop."""
-    if request.node.get_closest_marker("may_block"):
-        yield
-        return
-    watch = _watch()
-    watch.activate()
-    try:
-        yield
-    finally:
-        watch.deactivate()

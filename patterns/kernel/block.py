@@ -51,6 +51,8 @@ class Block:
 
     """
 
+    _inside = False
+
     def __init__(self, guard: Guard, name: str, facts: Mapping[str, Any]) -> None:
         if not isinstance(name, str) or not name:
             misuse(f"a step needs a name, not {name!r}", wrong=".step()", right='.step("nightly sync")')
@@ -60,7 +62,6 @@ class Block:
         self._steps: Steps | None = None
         self._step: Step | None = None
         self._token: tuple[Token[Call | None], object] | None = None
-        self._inside = False
 
     def _start(self, kind: Kind) -> Steps:
         if self._steps is not None:
@@ -118,7 +119,7 @@ class Block:
             at_once(steps.raised(error))
         except BaseException as raised:
             return _same(raised, error, trace)
-        return steps.stop is None
+        return steps.kept is None
 
     async def __aenter__(self) -> Step:
         return self._entered(fresh=await Awaited(self._start(Kind.ASYNC_BLOCK).begin()))
@@ -136,7 +137,7 @@ class Block:
             await Awaited(steps.raised(error))
         except BaseException as raised:
             return _same(raised, error, trace)
-        return steps.stop is None
+        return steps.kept is None
 
     def __del__(self) -> None:
         if self._inside:

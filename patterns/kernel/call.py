@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from patterns.kernel import telemetry
 from patterns.kernel.ids import SYSTEM_IDS
-from patterns.kernel.outcome import Abandoned, CarriedStop, Raised, Refused, Replayed, Returned
+from patterns.kernel.outcome import Abandoned, CarriedExit, CarriedStop, Raised, Refused, Replayed, Returned
 from patterns.kernel.run import current_run
 from patterns.kernel.settle import shielded
 
@@ -23,9 +23,22 @@ if TYPE_CHECKING:
 
     Proceed = Callable[[], Awaitable[Any]]
 
-__all__ = ["Call", "current_call"]
+__all__ = ["Call", "Watcher", "current_call"]
+
+watcher: Watcher | None = None
+"""Set by the testing kit to see calls that are never settled."""
 
 _current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("patterns_call", default=None)
+
+
+class Watcher(Protocol):
+    """Sees every call that goes through the whole machinery begin and end."""
+
+    def opened(self, call: Call) -> None:
+        """*call* begins."""
+
+    def closed(self, call: Call) -> None:
+        """*call* is settled by all its guards."""
 
 
 def current_call() -> Call | None:
@@ -113,7 +126,12 @@ class Call:
             pending[:] = [one for one in pending if one is not what]
 
     async def attempt(self, proceed: Proceed) -> Outcome:
-        """Await *proceed* and tell how it ended; never raises.
+        """Await *proceed* and tell how it ended; does not raise.
+
+        There is one exception, made by Python: where a suspended coroutine is
+        closed by force (``coroutine.close()``, a dying event loop), every
+        ``await`` in it raises GeneratorExit, this one too. A guard that must
+        give something back then catches that and does it without awaiting.
 
         What guards further in have handed over for the commit is forgotten if
         the body was not entered, since they will hand it over again.
@@ -131,8 +149,8 @@ class Call:
 
     def ended(self, error: BaseException, before: int) -> Outcome:
         """Tell what *error* means, *before* being `entries` when it was still ahead."""
-        if isinstance(error, CarriedStop):
-            return Raised(error.stop)
+        if isinstance(error, (CarriedStop, CarriedExit)):
+            error = error.error
         if self.entries == before:
             return Replayed(error=error) if self.is_replay else Refused(error)
         return Raised(error) if isinstance(error, Exception) else Abandoned(error)
@@ -150,14 +168,16 @@ class Call:
         return await work
 
     def note(self, guard: str, **facts: Any) -> None:
-        """Put *facts* on the span of the guard called *guard*; free when nobody records."""
+        """Put *facts* on the span of the guard at work; free when nobody records."""
         if self.trace is not None:
-            self.trace.note(guard, facts)
+            self.trace.note(facts)
 
     # The life of a call, used by the drivers only.
 
     def open(self, guards: tuple[str, ...]) -> None:
         """Begin the call's span if anyone records."""
+        if watcher is not None:
+            watcher.opened(self)
         if telemetry.active():
             self.trace = telemetry.begin(self, guards)
 
@@ -177,5 +197,7 @@ class Call:
 
     def close(self, error: BaseException | None = None) -> None:
         """End the call's span."""
+        if watcher is not None:
+            watcher.closed(self)
         if self.trace is not None:
             self.trace.finish(self, error)

@@ -8,6 +8,7 @@ known place, `HANDOVER`, while the body runs.
 
 from __future__ import annotations
 
+import contextlib
 import types
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,7 @@ from patterns.errors import Misuse, misuse
 from patterns.kernel import faults
 from patterns.kernel.call import Call
 from patterns.kernel.commit import commit
-from patterns.kernel.outcome import CarriedStop
+from patterns.kernel.outcome import CarriedExit, CarriedStop
 from patterns.kernel.target import Kind
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _guarded_function(stack: Stack) -> Callable[..., Any]:
         try:
             value = finish_at_once(stack.start(call, partial(_function_body, call)))
         except BaseException as error:
-            stop = error.stop if isinstance(error, CarriedStop) else None
+            stop = error.error if isinstance(error, CarriedStop) else None
             call.close(stop or error)
             if stop is None:
                 raise
@@ -178,8 +179,7 @@ class Steps:
 
     def raised(self, error: BaseException) -> Generator[Any, Any, bool]:
         """Tell the guards that the body raised *error*."""
-        carried = CarriedStop(error) if isinstance(error, StopIteration) else error
-        return self._run(self._coroutine.throw, carried)
+        return self._run(self._coroutine.throw, _carried(error))
 
     value: Any = None
     """What the guards returned, once they ended."""
@@ -203,22 +203,24 @@ class Steps:
                     argument, step = (yield yielded), self._coroutine.send
                 except BaseException as error:  # noqa: BLE001 - the loop's cancellation belongs to the guards
                     argument, step = error, self._coroutine.throw
-        except CarriedStop as carried:
-            stop = carried.stop
+        except (CarriedStop, CarriedExit) as carried:
+            self.kept = carried.error
         except BaseException as error:
             self.call.close(error)
             raise
         finally:
             self.call.deactivate(token)
-        self.call.close(stop)
-        return self._raise_stop(stop)
-
-    def _raise_stop(self, stop: StopIteration) -> bool:
-        # A StopIteration cannot leave this generator as itself, so the driver picks it up here.
-        self.stop = stop
+        self.call.close(self.kept)
         return False
 
-    stop: StopIteration | None = None
+    kept: BaseException | None = None
+    """The error the guards let pass, where it cannot leave a generator as itself (StopIteration, GeneratorExit)."""
+
+
+def _carried(error: BaseException) -> BaseException:
+    if isinstance(error, StopIteration):
+        return CarriedStop(error)
+    return CarriedExit(error) if isinstance(error, GeneratorExit) else error
 
 
 def at_once(steps: Generator[Any, Any, bool]) -> bool:
@@ -296,6 +298,8 @@ def _body_raised(steps: Steps, error: BaseException) -> None:
         if raised is error:
             raised.__traceback__ = trace
         raise
+    if steps.kept is not None:
+        raise steps.kept
 
 
 def _body_closed(steps: Steps, body: Generator[Any, Any, Any], closing: GeneratorExit) -> None:
@@ -304,10 +308,8 @@ def _body_closed(steps: Steps, body: Generator[Any, Any, Any], closing: Generato
     except BaseException as error:
         at_once(steps.raised(error))
         raise
-    try:
+    with contextlib.suppress(GeneratorExit):
         at_once(steps.raised(closing))
-    except GeneratorExit:
-        return
 
 
 def _inside(steps: Steps, close: Callable[[], Any]) -> None:
@@ -359,6 +361,8 @@ async def _async_body_raised(steps: Steps, error: BaseException) -> None:
         if raised is error:
             raised.__traceback__ = trace
         raise
+    if steps.kept is not None:
+        raise steps.kept
 
 
 async def _async_body_closed(steps: Steps, body: AsyncGenerator[Any, Any], closing: GeneratorExit) -> None:
@@ -367,10 +371,8 @@ async def _async_body_closed(steps: Steps, body: AsyncGenerator[Any, Any], closi
     except BaseException as error:
         await Awaited(steps.raised(error))
         raise
-    try:
+    with contextlib.suppress(GeneratorExit):
         await Awaited(steps.raised(closing))
-    except GeneratorExit:
-        return
 
 
 async def _inside_async(steps: Steps, close: Callable[[], Awaitable[Any]]) -> None:

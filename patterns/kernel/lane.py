@@ -49,7 +49,11 @@ class Bracket(Guard):
     async def around(self, call: Call, proceed: Proceed) -> Any:
         """Do the same within a stack."""
         permit = self.admit()
-        outcome = await call.attempt(proceed)
+        try:
+            outcome = await call.attempt(proceed)
+        except GeneratorExit as error:
+            self.abandoned(permit, error)
+            raise
         match outcome:
             case Returned(value):
                 self.returned(permit, value)

@@ -13,15 +13,23 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-__all__ = ["Abandoned", "CarriedStop", "Outcome", "Raised", "Refused", "Replayed", "Returned"]
+__all__ = ["Abandoned", "CarriedExit", "CarriedStop", "Outcome", "Raised", "Refused", "Replayed", "Returned"]
 
 
 class CarriedStop(Exception):
     """Carries a StopIteration through coroutines, which would turn it into a RuntimeError (PEP 479)."""
 
-    def __init__(self, stop: StopIteration) -> None:
-        super().__init__(stop)
-        self.stop = stop
+    def __init__(self, error: StopIteration) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class CarriedExit(BaseException):
+    """Carries a GeneratorExit into coroutines, where ``throw`` would close the inner ones instead of raising."""
+
+    def __init__(self, error: GeneratorExit) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Returned:

@@ -258,13 +258,14 @@ def _detach(token: Any) -> None:
 class Trace:
     """The spans of one call."""
 
-    __slots__ = ("_call_context", "_detail", "_notes", "recording", "span")
+    __slots__ = ("_call_context", "_detail", "_open", "recording", "span")
 
     def __init__(self, started: Span, detail: Detail) -> None:
         self.span = started
         self.recording = started.is_recording()
         self._detail = detail
-        self._notes: dict[str, dict[str, Any]] = {}
+        # Notes of the call, then of each guard at work, outermost first: guards nest, so the last one is speaking.
+        self._open: list[dict[str, Any]] = [{}]
         self._call_context: Any = None
 
     @property
@@ -290,11 +291,11 @@ class Trace:
         """Undo `attach`."""
         _guarded(lambda: _detach(token))
 
-    def note(self, guard: str, facts: Mapping[str, Any]) -> None:
-        """Keep *facts* for the span of *guard*; names are the keywords with ``__`` for a dot."""
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Keep *facts* for the span of the guard at work; names are the keywords with ``__`` for a dot."""
         if self.recording:
-            kept = self._notes.setdefault(guard, {})
-            kept.update({"patterns." + name.replace("__", "."): clean(value) for name, value in facts.items()})
+            noted = {"patterns." + name.replace("__", "."): clean(value) for name, value in facts.items()}
+            self._open[-1].update(noted)
 
     def link(self, traceparent: str | None, kind: str) -> None:
         """Link the call span to the span *traceparent* names; a malformed one is reported, not raised."""
@@ -312,19 +313,22 @@ class Trace:
         """Start the thin span of *guard* below the call span."""
         if not self.recording or self._detail != "pattern":
             return None
-        return _guarded(lambda: _tracer().start_span(_clean_text(guard), context=self._context()))
+        started = _guarded(lambda: _tracer().start_span(_clean_text(guard), context=self._context()))
+        if started is not None:
+            self._open.append({})
+        return started
 
-    def end_pattern(self, started: Span | None, guard: str, error: BaseException | None, outcome: str) -> None:
+    def end_pattern(self, started: Span | None, error: BaseException | None, outcome: str) -> None:
         """End it with what the guard noted."""
-        if started is None:
-            return
-        _guarded(lambda: _end(started, self._notes.pop(guard, {}), error, outcome))
+        if started is not None:
+            noted = self._open.pop()
+            _guarded(lambda: _end(started, noted, error, outcome))
 
     def finish(self, call: Call, error: BaseException | None) -> None:
         """End the call span."""
-        attributes: dict[str, Any] = {"patterns.call.id": call.id} if self.recording else {}
-        for noted in self._notes.values():
-            attributes |= noted
+        attributes = self._open[0]
+        if self.recording:
+            attributes["patterns.call.id"] = call.id
         name = outcome_name(error, entered=call.entries > 0, replayed=call.is_replay)
         _guarded(lambda: _end(self.span, attributes, error, name))
 
@@ -339,10 +343,10 @@ async def traced(guard: Guard, call: Call, proceed: Proceed) -> Any:
         value = await guard.around(call, proceed)
     except BaseException as error:
         name = outcome_name(error, entered=call.entries != before, replayed=call.is_replay)
-        trace.end_pattern(started, guard.name, error, name)
+        trace.end_pattern(started, error, name)
         raise
     name = outcome_name(None, entered=call.entries != before, replayed=call.is_replay)
-    trace.end_pattern(started, guard.name, None, name)
+    trace.end_pattern(started, None, name)
     return value
 
 
