@@ -103,7 +103,8 @@ class _RefusedForNow(Refused):
         if self.retry_after is None:
             return super().for_model()
         name = self.call or "the tool"
-        return f"{name} is unavailable for {self.retry_after:.0f} s because {self.text.rstrip('.')}. Do not call it again before."
+        reason = self.text.rstrip(".")
+        return f"{name} is unavailable for {self.retry_after:.0f} s because {reason}. Do not call it again before."
 
 
 class CircuitOpen(_RefusedForNow):

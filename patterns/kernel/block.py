@@ -108,7 +108,9 @@ class Block:
     def __enter__(self) -> Step:
         return self._entered(fresh=at_once(self._start(Kind.BLOCK).begin()))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
         steps, step = self._left(error)
         if steps.ended:
             return False
@@ -117,7 +119,7 @@ class Block:
             return False
         try:
             at_once(steps.raised(error))
-        except BaseException as raised:
+        except BaseException as raised:  # noqa: BLE001 - the block's own goes on, any other is raised
             return _same(raised, error, trace)
         return steps.kept is None
 
@@ -135,7 +137,7 @@ class Block:
             return False
         try:
             await Awaited(steps.raised(error))
-        except BaseException as raised:
+        except BaseException as raised:  # noqa: BLE001 - the block's own goes on, any other is raised
             return _same(raised, error, trace)
         return steps.kept is None
 

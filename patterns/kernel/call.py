@@ -122,8 +122,8 @@ class Call:
 
     def withdraw(self, what: Claim | Intent) -> None:
         """Take back what was handed over, if it is still there."""
-        for pending in (self.intents, self.claims):
-            pending[:] = [one for one in pending if one is not what]
+        self.intents = [one for one in self.intents if one is not what]
+        self.claims = [one for one in self.claims if one is not what]
 
     async def attempt(self, proceed: Proceed) -> Outcome:
         """Await *proceed* and tell how it ended; does not raise.

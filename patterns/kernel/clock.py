@@ -44,7 +44,7 @@ class SystemClock:
 
     async def asleep(self, duration: float, /) -> None:
         """Suspend the task for *duration* seconds."""
-        import asyncio  # noqa: PLC0415 - a program without async pays nothing for it
+        import asyncio
 
         await asyncio.sleep(duration)
 

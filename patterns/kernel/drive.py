@@ -1,4 +1,4 @@
-"""Drives the guards' coroutines for functions, coroutine functions, generators and async generators.
+"""Drives the guards' coroutines around functions and coroutine functions, and step by step around other bodies.
 
 Every guard is written once, as a coroutine around the call. For an
 ``async def`` the event loop drives it; for a ``def`` one ``send(None)`` does,
@@ -8,7 +8,6 @@ known place, `HANDOVER`, while the body runs.
 
 from __future__ import annotations
 
-import contextlib
 import types
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,15 +17,23 @@ from patterns.kernel import faults
 from patterns.kernel.call import Call
 from patterns.kernel.commit import commit
 from patterns.kernel.outcome import CarriedExit, CarriedStop
-from patterns.kernel.target import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
     from patterns.kernel.stack import Stack
     from patterns.kernel.target import Target
 
-__all__ = ["HANDOVER", "SHAPES", "Awaited", "Steps", "at_once", "hand_over", "refuse_awaitable"]
+__all__ = [
+    "HANDOVER",
+    "Awaited",
+    "Steps",
+    "at_once",
+    "guarded_coroutine",
+    "guarded_function",
+    "hand_over",
+    "refuse_awaitable",
+]
 
 
 class _Handover:
@@ -114,7 +121,8 @@ def finish_at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise RuntimeError(f"a guard of a sync call waited for {suspended_on!r}; guards of a def must not suspend")
 
 
-def _guarded_function(stack: Stack) -> Callable[..., Any]:
+def guarded_function(stack: Stack) -> Callable[..., Any]:
+    """Return the function that stands in for a ``def``."""
     target = stack.target
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -139,7 +147,8 @@ def _guarded_function(stack: Stack) -> Callable[..., Any]:
     return guarded
 
 
-def _guarded_coroutine(stack: Stack) -> Callable[..., Any]:
+def guarded_coroutine(stack: Stack) -> Callable[..., Any]:
+    """Return the function that stands in for an ``async def``."""
     target = stack.target
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -241,152 +250,3 @@ class Awaited:
 
     def __await__(self) -> Generator[Any, Any, bool]:
         return self._steps
-
-
-def _no_replay(call: Call) -> Misuse:
-    return Misuse.shown(
-        f"a guard of {call.target.name} ended without running it, which a {call.target.kind.value} cannot express",
-        wrong="a replaying guard on a generator",
-        right="a replaying guard on a function that returns a list",
-    )
-
-
-def _guarded_generator(stack: Stack) -> Callable[..., Any]:
-    """Iterate a guarded generator function; the guards see one call from first item to end.
-
-    Call and span are current only while the body runs: what is set across a
-    ``yield`` would leak into the consumer.
-    """
-
-    def guarded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        steps = Steps(stack, Call(stack.target, args, kwargs))
-        if not at_once(steps.begin()):
-            raise _no_replay(steps.call)
-        body = stack.target.function(*args, **kwargs)
-        resume: Callable[[Any], Any] = body.send
-        argument: Any = None
-        while True:
-            token = steps.call.activate()
-            try:
-                item = resume(argument)
-            except StopIteration as done:
-                result = done.value
-                break
-            except BaseException as error:  # noqa: BLE001 - handed to the guards, which raise it again
-                _body_raised(steps, error)
-                return steps.value
-            finally:
-                steps.call.deactivate(token)
-            try:
-                argument, resume = (yield item), body.send
-            except GeneratorExit as closing:
-                _body_closed(steps, body, closing)
-                raise
-            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the body's business
-                argument, resume = error, body.throw
-        at_once(steps.returned(result))
-        return steps.value
-
-    return guarded
-
-
-def _body_raised(steps: Steps, error: BaseException) -> None:
-    trace = error.__traceback__
-    try:
-        at_once(steps.raised(error))
-    except BaseException as raised:
-        if raised is error:
-            raised.__traceback__ = trace
-        raise
-    if steps.kept is not None:
-        raise steps.kept
-
-
-def _body_closed(steps: Steps, body: Generator[Any, Any, Any], closing: GeneratorExit) -> None:
-    try:
-        _inside(steps, body.close)
-    except BaseException as error:
-        at_once(steps.raised(error))
-        raise
-    with contextlib.suppress(GeneratorExit):
-        at_once(steps.raised(closing))
-
-
-def _inside(steps: Steps, close: Callable[[], Any]) -> None:
-    token = steps.call.activate()
-    try:
-        close()
-    finally:
-        steps.call.deactivate(token)
-
-
-def _guarded_async_generator(stack: Stack) -> Callable[..., Any]:
-    """Iterate a guarded async generator function, as `_guarded_generator` does."""
-
-    async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        steps = Steps(stack, Call(stack.target, args, kwargs))
-        if not await Awaited(steps.begin()):
-            raise _no_replay(steps.call)
-        body = stack.target.function(*args, **kwargs)
-        resume: Callable[[Any], Awaitable[Any]] = body.asend
-        argument: Any = None
-        while True:
-            token = steps.call.activate()
-            try:
-                item = await resume(argument)
-            except StopAsyncIteration:
-                break
-            except BaseException as error:  # noqa: BLE001 - handed to the guards, which raise it again
-                await _async_body_raised(steps, error)
-                return
-            finally:
-                steps.call.deactivate(token)
-            try:
-                argument, resume = (yield item), body.asend
-            except GeneratorExit as closing:
-                await _async_body_closed(steps, body, closing)
-                raise
-            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the body's business
-                argument, resume = error, body.athrow
-        await Awaited(steps.returned(None))
-
-    return guarded
-
-
-async def _async_body_raised(steps: Steps, error: BaseException) -> None:
-    trace = error.__traceback__
-    try:
-        await Awaited(steps.raised(error))
-    except BaseException as raised:
-        if raised is error:
-            raised.__traceback__ = trace
-        raise
-    if steps.kept is not None:
-        raise steps.kept
-
-
-async def _async_body_closed(steps: Steps, body: AsyncGenerator[Any, Any], closing: GeneratorExit) -> None:
-    try:
-        await _inside_async(steps, body.aclose)
-    except BaseException as error:
-        await Awaited(steps.raised(error))
-        raise
-    with contextlib.suppress(GeneratorExit):
-        await Awaited(steps.raised(closing))
-
-
-async def _inside_async(steps: Steps, close: Callable[[], Awaitable[Any]]) -> None:
-    token = steps.call.activate()
-    try:
-        await close()
-    finally:
-        steps.call.deactivate(token)
-
-
-SHAPES: dict[Kind, Callable[[Stack], Callable[..., Any]]] = {
-    Kind.FUNCTION: _guarded_function,
-    Kind.COROUTINE: _guarded_coroutine,
-    Kind.GENERATOR: _guarded_generator,
-    Kind.ASYNC_GENERATOR: _guarded_async_generator,
-}
-"""Makes the function that stands in for a target of each kind."""

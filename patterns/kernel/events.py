@@ -80,7 +80,7 @@ class Listeners:
                 self._report(listener, event, error)
 
     def _report(self, listener: Callable[[Event], object], event: Event, error: Exception) -> None:
-        import logging  # noqa: PLC0415 - only needed when something went wrong
+        import logging
 
         logging.getLogger("patterns").error("listener %r failed on %r", listener, event, exc_info=error)
         if isinstance(event, ListenerFailed):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from patterns.errors import misuse
 from patterns.kernel.block import Block, Step
-from patterns.kernel.drive import SHAPES
 from patterns.kernel.lane import Bracket, lane_for
+from patterns.kernel.shapes import SHAPES
 from patterns.kernel.stack import Guard, Stack
 from patterns.kernel.target import Target
 
@@ -59,8 +59,7 @@ def attach(function: F, guard: Guard) -> F:
 
     """
     if isinstance(function, (classmethod, staticmethod)):
-        rewrapped: Any = type(function)(attach(function.__func__, guard))
-        return rewrapped
+        return cast("F", type(function)(attach(function.__func__, guard)))
     refuse_unguardable(function, guard.name)
     record = _record_of(function)
     plain, inner = (function, ()) if record is None else (record.function, record.guards)
@@ -68,7 +67,7 @@ def attach(function: F, guard: Guard) -> F:
     stack = Stack(target, (guard.bind(target), *inner))
     wrapper: Any = _closure(plain, stack) if isinstance(plain, types.FunctionType) else _proxy(plain, stack)
     setattr(wrapper, _RECORD, _Record(plain, stack.guards, wrapper))
-    return wrapper
+    return cast("F", wrapper)
 
 
 def _closure(function: types.FunctionType, stack: Stack) -> Any:
@@ -87,9 +86,9 @@ def _proxy(function: Any, stack: Stack) -> Any:
 
 @functools.cache
 def _proxy_type() -> Any:
-    import wrapt  # noqa: PLC0415 - plain functions never need it
+    import wrapt
 
-    class GuardedCallable(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg]
+    class GuardedCallable(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """Stands in for a callable that is not a plain function."""
 
         def __copy__(self) -> Any:
@@ -162,6 +161,6 @@ def is_tool_object(function: Any) -> bool:
 
 def on_import(module: str, hook: Callable[[Any], None]) -> None:
     """Call *hook* with the module once it is imported."""
-    import wrapt  # noqa: PLC0415 - plain functions never need it
+    import wrapt
 
     wrapt.register_post_import_hook(hook, module)

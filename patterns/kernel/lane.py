@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from patterns.kernel import telemetry
-from patterns.kernel.drive import SHAPES, refuse_awaitable
+from patterns.kernel.drive import refuse_awaitable
 from patterns.kernel.outcome import Abandoned, Raised, Returned
+from patterns.kernel.shapes import SHAPES
 from patterns.kernel.stack import Guard
 from patterns.kernel.target import Kind
 
@@ -51,8 +52,8 @@ class Bracket(Guard):
         permit = self.admit()
         try:
             outcome = await call.attempt(proceed)
-        except GeneratorExit as error:
-            self.abandoned(permit, error)
+        except GeneratorExit as closed:
+            self.abandoned(permit, closed)
             raise
         match outcome:
             case Returned(value):

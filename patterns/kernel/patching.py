@@ -103,7 +103,9 @@ def guard_import(path: str, *decorators: Callable[[Any], Any]) -> GuardedImport:
             right='guard_import("stripe:Charge.create", breaker.protect)',
         )
     if not decorators:
-        misuse("there is no decorator", wrong=f"guard_import({path!r})", right=f"guard_import({path!r}, breaker.protect)")
+        misuse(
+            "there is no decorator", wrong=f"guard_import({path!r})", right=f"guard_import({path!r}, breaker.protect)"
+        )
     guarded = GuardedImport(module, tuple(attributes.split(".")), decorators)
     if module in sys.modules:
         guarded.apply(importlib.import_module(module))
@@ -113,7 +115,9 @@ def guard_import(path: str, *decorators: Callable[[Any], Any]) -> GuardedImport:
 
 
 @overload
-def guard_tools(tools: Mapping[str, T], *decorators: Callable[[Any], Any]) -> dict[str, T]: ...
+def guard_tools(  # type: ignore[overload-overlap]  # a mapping is an iterable too; the first wins
+    tools: Mapping[str, T], *decorators: Callable[[Any], Any]
+) -> dict[str, T]: ...
 @overload
 def guard_tools(tools: Iterable[T], *decorators: Callable[[Any], Any]) -> list[T]: ...
 def guard_tools(tools: Any, *decorators: Callable[[Any], Any]) -> Any:

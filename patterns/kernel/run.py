@@ -67,7 +67,9 @@ class RunContext:
         _frame.set(_Frame(self.run, _frame.get()))
         return self.run
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         frame = _frame.get()
         _frame.set(None if frame is None else frame.outer)
 
@@ -86,10 +88,18 @@ class RunContext:
 def _text(value: str | None, name: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
-    misuse(f"{name} must be a text that is not empty, not {value!r}", wrong=f"{name}={value!r}", right=f'{name}="a-1"')
+    return misuse(
+        f"{name} must be a text that is not empty, not {value!r}", wrong=f"{name}={value!r}", right=f'{name}="a-1"'
+    )
 
 
-def run(id: str | None = None, *, tenant: str | None = None, agent: str | None = None, user: str | None = None) -> RunContext:  # noqa: A002 - the word users look for
+def run(
+    id: str | None = None,  # noqa: A002 - the word users look for
+    *,
+    tenant: str | None = None,
+    agent: str | None = None,
+    user: str | None = None,
+) -> RunContext:
     """Return a context in which calls belong to the run *id*.
 
     Runs nest: an inner run keeps what it is not given from the outer one,

@@ -22,7 +22,7 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
     A task of its own holds the work, so neither several ``Task.cancel`` nor an
     anyio cancel scope (which cancels again and again) can stop it.
     """
-    import asyncio  # noqa: PLC0415 - a program without async pays nothing for it
+    import asyncio
 
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -45,14 +45,14 @@ async def hook_result(value: Awaitable[T] | T, call: Call, hook: str) -> T:
         Misuse: The hook is async and the guarded function is not.
 
     """
+    awaitable: Any = value
     if not hasattr(type(value), "__await__"):
-        return value  # type: ignore[return-value]
+        return awaitable  # type: ignore[no-any-return]
     if call.target.asynchronous:
-        return await value  # type: ignore[misc]
-    close = getattr(value, "close", None)
-    if close is not None:
-        close()
-    misuse(
+        return await awaitable  # type: ignore[no-any-return]
+    if hasattr(awaitable, "close"):
+        awaitable.close()
+    return misuse(
         f"{hook} is async but {call.target.name} is not, so nothing can await it",
         wrong=f"{hook}=async_function on a def",
         right=f"{hook}=plain_function, or make {call.target.name} an async def",

@@ -6,12 +6,15 @@ conformance suite; whoever writes one runs that suite.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 __all__ = ["ABSENT", "AsyncCells", "Cell", "Cells", "Change", "Log", "Lost", "Owners", "Store"]
 
@@ -191,7 +194,7 @@ class Threaded:
 
     async def wait(self, key: str, /, seen: int, timeout: float) -> bool:  # noqa: ASYNC109 - a hint with a bound
         """See `Cells.wait`; polls, since a thread that waits would be taken from the loop's small pool."""
-        import asyncio  # noqa: PLC0415 - a program without async pays nothing for it
+        import asyncio
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -205,7 +208,7 @@ class Threaded:
         return False
 
 
-def _in_thread(operation: Any, /, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-    import asyncio  # noqa: PLC0415 - a program without async pays nothing for it
+def _in_thread(operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+    import asyncio
 
     return asyncio.to_thread(operation, *args, **kwargs)

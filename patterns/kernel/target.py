@@ -106,7 +106,10 @@ def kind_of(function: Callable[..., Any]) -> Kind:
 
 def _marked(function: Any) -> bool:
     """Whether a plain function was marked as a coroutine function."""
-    if getattr(function, "_is_coroutine", None) is not None or getattr(function, "_is_coroutine_mark", None) is not None:
+    if (
+        getattr(function, "_is_coroutine", None) is not None
+        or getattr(function, "_is_coroutine_mark", None) is not None
+    ):
         return True
     code = getattr(function, "__code__", None)
     return code is not None and bool(code.co_flags & _ITERABLE_COROUTINE)

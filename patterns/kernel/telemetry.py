@@ -53,6 +53,9 @@ failures = 0
 
 _tracers: tuple[object, Tracer] | None = None
 _api: Any = None
+_modules = sys.modules
+_environment_asks = bool(os.environ.get("OTEL_PYTHON_TRACER_PROVIDER"))
+"""Read once, as OpenTelemetry does: a look at the environment costs more than a guarded call."""
 
 
 def configure(*, detail: Detail | None = None, tracer_provider: TracerProvider | None = None) -> Settings:
@@ -92,16 +95,18 @@ def active() -> bool:
     """
     if settings.tracer_provider is not None:
         return settings.detail != "off"
-    api = _api or _find_api()
+    api = _api
     if api is None:
-        return False
+        if "opentelemetry.trace" not in _modules and not _environment_asks:
+            return False
+        api = _find_api()
     return getattr(api, "_TRACER_PROVIDER", api) is not None and settings.detail != "off"
 
 
 def _find_api() -> Any:
     global _api  # noqa: PLW0603 - a cache
-    if os.environ.get("OTEL_PYTHON_TRACER_PROVIDER"):
-        from opentelemetry import trace  # noqa: PLC0415 - the environment asks for a provider
+    if _environment_asks:
+        from opentelemetry import trace
 
         trace.get_tracer_provider()
     _api = sys.modules.get("opentelemetry.trace")
@@ -112,7 +117,7 @@ def _find_api() -> Any:
 
 def _tracer() -> Tracer:
     global _tracers  # noqa: PLW0603 - a cache, replaced as one value
-    from opentelemetry import trace  # noqa: PLC0415 - a program without telemetry pays nothing for it
+    from opentelemetry import trace
 
     provider = settings.tracer_provider or trace.get_tracer_provider()
     cached = _tracers
@@ -146,7 +151,7 @@ def _clean_text(text: str) -> str:
 def _report(error: Exception) -> None:
     global failures  # noqa: PLW0603 - a tally
     failures += 1
-    import logging  # noqa: PLC0415 - only needed when something went wrong
+    import logging
 
     log = logging.getLogger("patterns").warning if failures == 1 else logging.getLogger("patterns").debug
     log("telemetry failed (%d so far); the guarded call is not affected", failures, exc_info=error)
@@ -188,7 +193,7 @@ def _error_type(error: BaseException) -> str:
 
 
 def _end(span: Span, attributes: dict[str, Any], error: BaseException | None, outcome: str) -> None:
-    from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415
+    from opentelemetry.trace import Status, StatusCode
 
     attributes["patterns.outcome"] = outcome
     if error is not None and outcome not in _NOT_A_FAILURE:
@@ -204,7 +209,7 @@ def begin(call: Call, guards: Sequence[str]) -> Trace | None:
 
 
 def _begin(call: Call, guards: Sequence[str]) -> Trace | None:
-    from opentelemetry import trace  # noqa: PLC0415
+    from opentelemetry import trace
 
     if _suppressed():
         return None
@@ -244,7 +249,7 @@ def _framework_covers(span: Span, tool: str) -> bool:
 def _detach(token: Any) -> None:
     variable = getattr(token, "var", None)
     if variable is None:
-        from opentelemetry import context  # noqa: PLC0415 - another runtime context is installed
+        from opentelemetry import context
 
         context.detach(token)
         return
@@ -276,12 +281,12 @@ class Trace:
 
     def attach(self) -> object:
         """Make the call span current; a sampled-out span too, or children would decide by themselves."""
-        from opentelemetry import context  # noqa: PLC0415
+        from opentelemetry import context
 
         return _guarded(lambda: context.attach(self._context()))
 
     def _context(self) -> Any:
-        from opentelemetry import trace  # noqa: PLC0415
+        from opentelemetry import trace
 
         if self._call_context is None:
             self._call_context = trace.set_span_in_context(self.span)
@@ -357,7 +362,7 @@ def parse_traceparent(text: str) -> Any:
         ValueError: It is malformed.
 
     """
-    from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415
+    from opentelemetry.trace import SpanContext, TraceFlags
 
     _, trace_id, span_id, flags = text.split("-")
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
@@ -367,7 +372,7 @@ class _OwnSpan:
     """A span of a pattern's own work, current while the work goes on."""
 
     def __init__(self, name: str, facts: Mapping[str, Any]) -> None:
-        from opentelemetry import context, trace  # noqa: PLC0415
+        from opentelemetry import context, trace
 
         attributes = {"patterns." + key.replace("__", "."): clean(value) for key, value in facts.items()}
         self.span = _tracer().start_span(_clean_text(name), attributes=attributes)
@@ -384,16 +389,19 @@ def span(name: str, **facts: Any) -> Iterator[None]:
     own = _guarded(lambda: _OwnSpan(name, facts)) if active() and not _suppressed() else None
     try:
         yield
-    except BaseException as error:
-        if own is not None:
-            _guarded(lambda: own.finish(error))
+    except BaseException as failure:
+        _finish_own(own, failure)
         raise
+    _finish_own(own, None)
+
+
+def _finish_own(own: _OwnSpan | None, failure: BaseException | None) -> None:
     if own is not None:
-        _guarded(lambda: own.finish(None))
+        _guarded(lambda: own.finish(failure))
 
 
 def _suppressed() -> bool:
-    from opentelemetry import context  # noqa: PLC0415
+    from opentelemetry import context
 
     return bool(context.get_value("suppress_instrumentation"))
 

@@ -66,7 +66,7 @@ def _settled_calls(request: pytest.FixtureRequest) -> Iterator[None]:
         kernel_call.watcher = before
     if request.node.get_closest_marker("leaves_calls_open") is None and watcher.names():
         gc.collect()  # a generator nobody holds any more is closed, and settled, by the collector
-        assert [] == watcher.names(), "guarded calls that were begun and never settled"
+        assert watcher.names() == [], "guarded calls that were begun and never settled"
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +111,7 @@ class Spans:
     def one(self, name: str) -> Any:
         """Return the only span called *name*."""
         found = [span for span in self.finished() if span.name == name]
-        assert 1 == len(found), f"{name!r} is not in {self.names()} exactly once"
+        assert len(found) == 1, f"{name!r} is not in {self.names()} exactly once"
         return found[0]
 
 
@@ -138,7 +138,7 @@ def spans() -> Iterator[Spans]:
     provider.add_span_processor(Balance())
     with telemetry.configured(tracer_provider=provider):
         yield Spans(exporter)
-    assert {} == started, "spans that were started and never ended"
+    assert started == {}, "spans that were started and never ended"
 
 
 @pytest.fixture

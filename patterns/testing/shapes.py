@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["ASYNC_SHAPES", "BLOCK_SHAPES", "FUNCTION_SHAPES", "SHAPES", "Guarding", "Shape"]
 
 
-
 @frozen
 class Guarding:
     """A pattern as the laws use it: how it decorates and how it makes a block."""

@@ -303,7 +303,9 @@ def test_a_function_you_do_not_own_is_guarded_after_it_was_imported(strangers):
     handle.undo()
 
 
-@pytest.mark.parametrize("path", ["strangers_sdk", "strangers_sdk:", ":pay", "strangers_sdk:missing", "strangers_sdk:Charge.x"])
+@pytest.mark.parametrize(
+    "path", ["strangers_sdk", "strangers_sdk:", ":pay", "strangers_sdk:missing", "strangers_sdk:Charge.x"]
+)
 def test_a_wrong_import_path_is_refused(strangers, path):
     """The error shows a path that works."""
     import strangers_sdk  # noqa: F401
@@ -314,9 +316,7 @@ def test_a_wrong_import_path_is_refused(strangers, path):
 
 def test_decorators_are_applied_outermost_first():
     """The order written is the order kept, also where decorators are a list."""
-    tool = guard_tools(
-        [lambda: 1], lambda f: attach(f, Passing("outer")), lambda f: attach(f, Passing("inner"))
-    )[0]
+    tool = guard_tools([lambda: 1], lambda f: attach(f, Passing("outer")), lambda f: attach(f, Passing("inner")))[0]
 
     assert ("outer", "inner") == layers(tool)
     assert 1 == decorated([], tool)()

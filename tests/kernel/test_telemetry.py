@@ -125,7 +125,9 @@ def test_what_a_refusal_looks_like(spans, error, outcome, status):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize(("error", "outcome"), [(None, "executed"), (ValueError("secret"), "failed"), (KeyboardInterrupt(), "cancelled")])
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(None, "executed"), (ValueError("secret"), "failed"), (KeyboardInterrupt(), "cancelled")]
+)
 def test_every_shape_ends_its_spans(spans, shape, error, outcome):
     """Each shape and ending gives the same two spans, none left open, no message copied."""
     from patterns.kernel.block import Block
@@ -268,7 +270,14 @@ def test_a_span_that_breaks_later_changes_nothing():
         assert 42 == attach(lambda: 42, Noting())()
 
 
-@given(st.text() | st.just("\ud800") | st.integers() | st.floats() | st.lists(st.text()) | st.dictionaries(st.text(), st.text()))
+@given(
+    st.text()
+    | st.just("\ud800")
+    | st.integers()
+    | st.floats()
+    | st.lists(st.text())
+    | st.dictionaries(st.text(), st.text())
+)
 def test_hostile_values_fit_a_span(value):
     """Nothing a tool is given can lose an export batch: no lone surrogates, no huge numbers, bounded length."""
     cleaned = port.clean(value)
