@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nox
 
-nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "types", "contracts", "tests"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 

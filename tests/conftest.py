@@ -1,4 +1,4 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests; `patterns.testing.plugin` gives more and watches every test."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ ROOT = Path(__file__).parent.parent
 settings.register_profile("default", deadline=None, max_examples=50, derandomize=True, database=None)
 settings.register_profile("thorough", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
-
-
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """Return the directory that holds pyproject.toml."""
-    return ROOT
 
 
 @pytest.fixture(scope="session")
