@@ -1,5 +1,6 @@
 """How the errors are used, for type checkers; nothing here is executed."""
 
+# pyright: enableTypeIgnoreComments=false, reportUnnecessaryTypeIgnoreComment=true
 from __future__ import annotations
 
 from typing import assert_type
