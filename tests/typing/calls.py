@@ -1,6 +1,6 @@
 """How runs, calls and stacks are used, for type checkers; nothing here is executed."""
 
-# pyright: enableTypeIgnoreComments=false, reportUnnecessaryTypeIgnoreComment=true
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 from __future__ import annotations
 
 from typing import assert_type
@@ -27,7 +27,7 @@ def stacks() -> None:
     assert_type(layers(refund), tuple[str, ...])
     carried = patterns.carry(refund)
     assert_type(carried("A1", amount=20), float)
-    carried(20)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    carried(20)  # type: ignore[arg-type]
 
 
 def tools() -> None:
@@ -38,5 +38,5 @@ def tools() -> None:
 
 def wrong() -> None:
     """Mistakes that a checker finds."""
-    run("ticket-4711", "acme")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    distinct()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    run("ticket-4711", "acme")  # type: ignore[call-arg]
+    distinct()  # type: ignore[call-arg]

@@ -1,6 +1,6 @@
 """How the errors are used, for type checkers; nothing here is executed."""
 
-# pyright: enableTypeIgnoreComments=false, reportUnnecessaryTypeIgnoreComment=true
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 from __future__ import annotations
 
 from typing import assert_type
@@ -46,6 +46,6 @@ def misuse_never_returns(number: int | None) -> int:
 
 def wrong() -> None:
     """Mistakes that a checker finds."""
-    PatternsError()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    Misuse.shown("a number is needed")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    errors.Refusal  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
+    PatternsError()  # type: ignore[call-arg]
+    Misuse.shown("a number is needed")  # type: ignore[call-arg]
+    errors.Refusal  # type: ignore[attr-defined]  # noqa: B018
