@@ -6,6 +6,7 @@ conformance suite; whoever writes one runs that suite.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
@@ -51,18 +52,25 @@ class Lost:
 
 
 class Cells(Protocol):
-    """Versioned records, changed only by compare-and-swap, from threads (blocking)."""
+    """Versioned records, changed only by compare-and-swap, from threads (blocking).
+
+    A key is any text that is not empty and can be written as UTF-8. Every
+    operation raises `StoreUnavailable` if the store is closed or cannot be
+    reached, and `Misuse` for a key or value that no store could keep.
+    """
 
     def read(self, key: str, /) -> Cell | None:
         """Return the record, or None."""
 
     def swap(self, changes: Sequence[Change], /, *, durable: bool = True) -> Lost | None:
-        """Make all *changes* or none; None means done, `Lost` names the key that had moved on.
+        """Make all *changes* or none; None means done, `Lost` names the first key that had moved on.
 
         With ``durable=True`` it returns when the changes survive a power loss;
         otherwise they survive the death of the process at least.
         The new version of a key is larger than any it has had before,
-        also when the key was deleted in between.
+        also when the key was deleted in between; how much larger is not promised.
+        Deleting a key seen as `ABSENT` merely checks that it is; an empty swap is done.
+        No key may be changed twice in one swap.
         """
 
     def scan(self, prefix: str, /, *, after: str = "", limit: int = 100) -> list[Cell]:
@@ -74,12 +82,14 @@ class Cells(Protocol):
     def wait(self, key: str, /, seen: int, timeout: float) -> bool:
         """Block until *key* has another version than *seen*, at most *timeout* seconds; a hint, may return early.
 
+        It returns at once if the version is another already, so nothing that
+        happens between reading and waiting is missed.
         Returns whether a change was noticed.
         """
 
 
 class AsyncCells(Protocol):
-    """The same five operations for tasks; none of them blocks the event loop."""
+    """The same five operations for the tasks of any number of event loops; none of them blocks one."""
 
     suspends: bool
     """False if no operation but `wait` ever suspends (memory); settlement is cheaper then."""
@@ -118,7 +128,11 @@ class Owners(Protocol):
     """Optional: tells whether the process that holds a record is alive."""
 
     def me(self) -> str:
-        """Return this process's owner id, registering it on first use (a new one after a fork)."""
+        """Return this process's owner id, registering it on first use (a new one after a fork).
+
+        It counts as alive until the process ends, whether or not the store is
+        closed before: what it began may still be running.
+        """
 
     def alive(self, owner: str, /) -> bool | None:
         """Return True, False (proven dead), or None if it cannot be told."""
@@ -181,8 +195,11 @@ class Threaded:
         return await _in_thread(self._cells.read, key)
 
     async def swap(self, changes: Sequence[Change], /, *, durable: bool = True) -> Lost | None:
-        """See `Cells.swap`."""
-        return await _in_thread(self._cells.swap, changes, durable=durable)
+        """See `Cells.swap`; it goes on in its thread if the task is cancelled."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(None, partial(self._cells.swap, changes, durable=durable)))
 
     async def scan(self, prefix: str, /, *, after: str = "", limit: int = 100) -> list[Cell]:
         """See `Cells.scan`."""
@@ -199,13 +216,15 @@ class Threaded:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         pause = _FIRST_POLL
-        while loop.time() < deadline:
+        while True:
             cell = await self.read(key)
             if (cell.version if cell else ABSENT) != seen:
                 return True
-            await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
+            left = deadline - loop.time()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(pause, left))
             pause = min(pause * 2, _LAST_POLL)
-        return False
 
 
 def _in_thread(operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
