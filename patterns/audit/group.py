@@ -1,0 +1,224 @@
+"""Group commit: whoever comes while a commit is under way shares the next one."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from patterns.errors import AuditError, PatternsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["GroupCommit"]
+
+_MOST_UNHURRIED = 10_000
+
+
+class _Ticket:
+    """A line to commit, if any, and how its owner hears of the outcome.
+
+    Args:
+        line: None only asks for a commit.
+        loop: The event loop of a task that waits for it.
+        waits: False if nobody does.
+
+    """
+
+    __slots__ = ("error", "future", "index", "leads", "line", "loop", "ready", "waits")
+
+    def __init__(self, line: bytes | None, *, loop: Any = None, waits: bool = True) -> None:
+        self.line = line
+        self.index = -1
+        self.error: BaseException | None = None
+        self.leads = False
+        self.waits = waits
+        self.loop = loop
+        self.future: Any = loop.create_future() if loop is not None else None
+        self.ready = threading.Lock()
+        self.ready.acquire()
+
+    def outcome(self) -> int:
+        """Return the index, or raise an error of this caller's own: a shared one would collect all tracebacks."""
+        if self.error is None:
+            return self.index
+        if isinstance(self.error, PatternsError):
+            raise copy(self.error) from self.error
+        raise AuditError(f"the record is not acknowledged: {self.error!r}") from self.error
+
+
+class GroupCommit:
+    """Lets many threads and tasks commit through one function that takes a list of lines.
+
+    The first to come leads: it commits what is queued by then, its own line
+    among it, and passes the lead on to the next in the queue. So a batch is as
+    large as the number of callers that came during the commit before it, and
+    nobody waits for a timer.
+
+    Args:
+        commit: Takes lines, returns the index of the first.
+        unhurried: How many lines that nobody waits for make a commit of their own.
+
+    """
+
+    def __init__(self, commit: Callable[[Sequence[bytes]], int], *, unhurried: int = 256) -> None:
+        self._commit = commit
+        self._unhurried = unhurried
+        self._reset()
+        _alive.add(self)
+
+    def _reset(self) -> None:
+        self._mutex = threading.Lock()
+        self._queue: deque[_Ticket] = deque()
+        self._led = False
+
+    def submit(self, line: bytes | None) -> int:
+        """Commit *line*, or only what others left, from a thread.
+
+        Returns:
+            The line's index.
+
+        Raises:
+            AuditError: It is not acknowledged.
+
+        """
+        ticket = _Ticket(line)
+        if not self._joined(ticket):
+            self._wait(ticket)
+        if ticket.leads:
+            self._lead()
+        return ticket.outcome()
+
+    async def asubmit(self, line: bytes | None) -> int:
+        """Do the same from a task; if it is cancelled the line may be committed all the same."""
+        import asyncio
+
+        ticket = _Ticket(line, loop=asyncio.get_running_loop())
+        if self._joined(ticket):
+            ticket.loop.run_in_executor(None, self._lead)
+        await ticket.future
+        return ticket.outcome()
+
+    def leave(self, line: bytes) -> None:
+        """Leave *line* to whoever commits next; nothing is acknowledged.
+
+        Raises:
+            AuditError: Too many lines wait already, or the commit of a full batch failed.
+
+        """
+        with self._mutex:
+            if len(self._queue) >= _MOST_UNHURRIED:
+                raise AuditError(f"{len(self._queue)} records wait to be written")
+            self._queue.append(_Ticket(line, waits=False))
+            full = len(self._queue) >= self._unhurried and not self._led
+        if full:
+            self.submit(None)
+
+    @property
+    def waiting(self) -> int:
+        """How many lines are not committed yet."""
+        return len(self._queue)
+
+    def _joined(self, ticket: _Ticket) -> bool:
+        """Queue *ticket*; tell whether it leads."""
+        with self._mutex:
+            self._queue.append(ticket)
+            ticket.leads, self._led = not self._led, True
+            return ticket.leads
+
+    def _wait(self, ticket: _Ticket) -> None:
+        try:
+            ticket.ready.acquire()
+        except BaseException:
+            with self._mutex:
+                if ticket in self._queue:
+                    self._queue.remove(ticket)
+            if ticket.leads:
+                self._hand_over()
+            raise
+
+    def _lead(self) -> None:
+        """Commit one batch and pass the lead on."""
+        with self._mutex:
+            batch = list(self._queue)
+            self._queue.clear()
+        try:
+            self._commit_batch(batch)
+        except BaseException as error:
+            self._failed(batch, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            _tell(batch)
+            self._hand_over()
+
+    def _commit_batch(self, batch: Iterable[_Ticket]) -> None:
+        written = [ticket for ticket in batch if ticket.line is not None]
+        first = self._commit([ticket.line for ticket in written if ticket.line is not None])
+        for index, ticket in enumerate(written, first):
+            ticket.index = index
+
+    def _failed(self, batch: Iterable[_Ticket], error: BaseException) -> None:
+        for ticket in batch:
+            ticket.error = error
+        with self._mutex:  # what nobody waits for is tried again with the next commit
+            self._queue.extendleft(reversed([_Ticket(one.line, waits=False) for one in batch if not one.waits]))
+
+    def _hand_over(self) -> None:
+        while True:
+            with self._mutex:
+                following = next((ticket for ticket in self._queue if ticket.waits), None)
+                self._led = following is not None
+                if following is None:
+                    return
+                following.leads = True
+            if self._began(following):
+                return
+            with self._mutex:  # its event loop is closed, so nobody waits for it any more
+                following.waits = False
+
+    def _began(self, leader: _Ticket) -> bool:
+        if leader.loop is None:
+            leader.ready.release()
+            return True
+        try:
+            leader.loop.call_soon_threadsafe(leader.loop.run_in_executor, None, self._lead)
+        except RuntimeError:
+            return False
+        return True
+
+
+def _tell(batch: Iterable[_Ticket]) -> None:
+    tasks: dict[Any, list[_Ticket]] = {}
+    for ticket in batch:
+        if ticket.loop is not None:
+            tasks.setdefault(ticket.loop, []).append(ticket)
+        elif ticket.waits and not ticket.leads:
+            ticket.ready.release()
+    for loop, tickets in tasks.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, tickets)
+        except RuntimeError:
+            continue  # the loop is closed and its tasks with it
+
+
+def _resolve(tickets: Iterable[_Ticket]) -> None:
+    for ticket in tickets:
+        if not ticket.future.done():
+            ticket.future.set_result(None)
+
+
+_alive: weakref.WeakSet[GroupCommit] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for group in _alive:
+        group._reset()  # noqa: SLF001 - the parent's callers wait there, not here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

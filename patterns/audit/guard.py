@@ -1,0 +1,138 @@
+"""The guard that writes down what is about to happen, and then what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from patterns.audit.records import Phase, about, error_parts, plain
+from patterns.errors import AuditError, InDoubt, misuse
+from patterns.kernel.commit import Intent
+from patterns.kernel.outcome import Abandoned, Raised, Refused, Replayed, Returned
+from patterns.kernel.stack import Guard
+
+if TYPE_CHECKING:
+    from patterns.audit.journal import Journal
+    from patterns.kernel.call import Call, Proceed
+    from patterns.kernel.outcome import Outcome
+
+__all__ = ["ArgumentsMode", "RecordGuard"]
+
+ArgumentsMode = Literal["digest", "plain", "none"]
+
+
+class RecordGuard(Guard):
+    """Writes the intention at the commit point and the outcome at settlement.
+
+    A call that never reaches the commit point, because it was refused or its
+    result was recorded before, leaves one record; any other leaves two.
+
+    Args:
+        journal: Where to.
+        action: Name in the log; the function's or step's own if missing.
+        arguments: What is written of them.
+
+    Raises:
+        Misuse: *arguments* is none of the three words.
+
+    """
+
+    name = "audit.record"
+
+    def __init__(self, journal: Journal, *, action: str | None = None, arguments: ArgumentsMode = "digest") -> None:
+        if arguments not in get_args(ArgumentsMode):
+            misuse(f"arguments={arguments!r}", wrong=f"arguments={arguments!r}", right='arguments="digest"')
+        self.journal = journal
+        self.action = action
+        self.arguments = arguments
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        """See `Guard.around`."""
+        pair = _Pair(self, call)
+        intent = Intent(pair.propose)
+        call.at_commit(intent)
+        outcome = await call.attempt(proceed)
+        call.withdraw(intent)
+        await call.shield(pair.settle(outcome), suspends=self.journal.waits)
+        return outcome.unwrap()
+
+
+class _Pair:
+    """The records of one call."""
+
+    def __init__(self, guard: RecordGuard, call: Call) -> None:
+        self._guard = guard
+        self._journal = guard.journal
+        self._call = call
+        self._intent: str | None = None
+        self._unproposed: AuditError | None = None
+
+    async def propose(self) -> None:
+        """Write the intention; durable when this returns.
+
+        Raises:
+            AuditError: It cannot be written, so the function must not run.
+
+        """
+        record = self._record(Phase.PROPOSED, **self._arguments())
+        self._intent = record["id"]
+        line = self._journal.line(record)
+        try:
+            index = await self._journal.append_in(self._call, line)
+        except AuditError as error:
+            if self._journal.closed:
+                self._unproposed = error
+                raise
+            self._journal.leave_late(line, error)
+        else:
+            self._call.note(self._guard.name, audit__id=self._intent, audit__index=index)
+
+    async def settle(self, outcome: Outcome) -> None:
+        """Write the outcome; what cannot be written now is written with the next record that can."""
+        try:
+            line = self._journal.line(self._record(*self._told(outcome)))
+        except AuditError as error:  # the redaction hook failed, and nothing unredacted is written
+            self._journal.report(error)
+            return
+        if self._unproposed is not None:
+            self._journal.leave_late(line, self._unproposed)
+            return
+        try:
+            await self._journal.append_in(self._call, line)
+        except AuditError as error:
+            self._journal.leave_late(line, error)
+
+    def _record(self, phase: Phase, parts: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        cause = [self._intent] if self._intent is not None else None
+        action = self._guard.action or self._call.name
+        return self._journal.scribe.record(phase, action, **about(self._call), cause=cause, **(parts or {}), **more)
+
+    def _arguments(self) -> dict[str, Any]:
+        mode = self._guard.arguments
+        if mode == "none":
+            return {}
+        try:
+            arguments = self._call.arguments
+        except TypeError:  # they do not fit the parameters, as the function itself will say
+            return {}
+        if mode == "plain":
+            return {"facts" if self._call.target.is_block else "arguments": plain(dict(arguments))}
+        return self._journal.scribe.arguments(arguments)
+
+    def _told(self, outcome: Outcome) -> tuple[Phase, dict[str, Any]]:
+        parts = {} if self._intent is not None else self._arguments()
+        match outcome:
+            case Returned(value):
+                return Phase.EXECUTED, self._result(value)
+            case Replayed(value, error):
+                parts |= {"original": self._call.replayed_from}
+                return Phase.REPLAYED, parts | (self._result(value) if error is None else {"error": error_parts(error)})
+            case Refused(error):
+                return Phase.BLOCKED, parts | {"error": error_parts(error)}
+            case Raised(error):
+                phase = Phase.IN_DOUBT if isinstance(error, InDoubt) else Phase.FAILED
+                return phase, {"error": error_parts(error)}
+            case Abandoned(error):
+                return Phase.ABANDONED, {"error": error_parts(error)}
+
+    def _result(self, value: Any) -> dict[str, Any]:
+        return {} if value is None else {"result": self._journal.scribe.digest(value)}

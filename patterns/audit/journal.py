@@ -1,0 +1,78 @@
+"""Records on their way into the log: made by the scribe, committed in groups, never silently lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from patterns.audit.group import GroupCommit
+from patterns.errors import AuditError
+
+if TYPE_CHECKING:
+    from patterns.audit.records import Scribe
+    from patterns.audit.writer import Writer
+    from patterns.kernel.call import Call
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """What the logger and its guards write through.
+
+    Args:
+        scribe: Makes the records.
+        writer: Commits them.
+        waits: False if a commit never waits for a disk or a network.
+        closed: True if what cannot be recorded first must not run.
+
+    """
+
+    def __init__(self, scribe: Scribe, writer: Writer, *, waits: bool, closed: bool) -> None:
+        self.scribe = scribe
+        self.waits = waits
+        self.closed = closed
+        self._group = GroupCommit(writer.commit)
+
+    def append(self, line: bytes) -> int:
+        """Commit *line* from a thread; return its index."""
+        return self._group.submit(line)
+
+    async def aappend(self, line: bytes) -> int:
+        """Commit *line* from a task, in a thread unless nothing waits."""
+        return await self._group.asubmit(line) if self.waits else self._group.submit(line)
+
+    async def append_in(self, call: Call, line: bytes) -> int:
+        """Commit *line* in the colour of *call*."""
+        return await self.aappend(line) if call.target.asynchronous else self.append(line)
+
+    def leave(self, line: bytes) -> None:
+        """Leave *line* to the next commit; nothing is acknowledged."""
+        self._group.leave(line)
+
+    def leave_late(self, line: bytes, failure: BaseException) -> None:
+        """Leave a record that could not be written in time, and say so loudly; never raises."""
+        try:
+            self._group.leave(line)
+        except AuditError as error:
+            failure = error
+        self.report(failure)
+
+    def report(self, failure: BaseException) -> None:
+        """Say loudly that a record is missing; never raises."""
+        import logging
+
+        logging.getLogger("patterns.audit").error(
+            "the audit log cannot be written (%s); %d records wait for the next commit", failure, self.waiting
+        )
+
+    def flush(self) -> None:
+        """Commit whatever waits."""
+        self._group.submit(None)
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not committed yet."""
+        return self._group.waiting
+
+    def line(self, record: dict[str, Any]) -> bytes:
+        """Return the line of *record*, redacted."""
+        return self.scribe.line(record)

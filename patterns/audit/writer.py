@@ -1,0 +1,113 @@
+"""Writes lines under a signed checkpoint: data first, then the checkpoint, then the word that it is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from patterns.audit.checkpoint import Checkpoint
+from patterns.audit.head import Head
+from patterns.audit.keys import VerifyingKey, sign, verified_by
+from patterns.audit.merkle import Tree, leaf_hash, tampered
+from patterns.audit.note import Note
+from patterns.errors import AuditError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from patterns.audit.keys import Signer
+    from patterns.audit.sinks import Found, Recovered, Sink
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Appends to one log; not for several threads at once (see `patterns.audit.group`).
+
+    Args:
+        sink: Where.
+        origin: Name of the log.
+        signers: Who signs; nobody makes the log unsigned.
+        trusted: Keys whose checkpoints may be built upon besides the signers' own, after a change of keys.
+        describe: Makes the line that records what was found behind the sealed end.
+
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        origin: str,
+        signers: Sequence[Signer],
+        trusted: Iterable[VerifyingKey] = (),
+        describe: Callable[[Recovered], bytes],
+    ) -> None:
+        self._sink = sink
+        self._origin = origin
+        self._signers = tuple((VerifyingKey.parse(signer.vkey), signer) for signer in signers)
+        self.keys = (*(key for key, _ in self._signers), *trusted)
+        self._describe = describe
+        self._seen: Head | None = None
+
+    def commit(self, lines: Sequence[bytes]) -> int:
+        """Append *lines*; when this returns they are on disk and under a durable checkpoint.
+
+        Returns:
+            The index of the first of them.
+
+        Raises:
+            AuditError: They are not acknowledged; whether they are there is unknown.
+            LogTampered: The log is not as this or another writer left it.
+
+        """
+        with self._sink.exclusive() as found:
+            head = self._accepted(found)
+            recovered = [self._describe(one) for one in found.recovered]
+            first = head.tree.size + len(recovered)
+            if recovered or lines or found.head is None:
+                self._seen = self._extended(head, [*recovered, *lines])
+            return first
+
+    @property
+    def head(self) -> Head | None:
+        """The newest head this writer has seen or made."""
+        return self._seen
+
+    def _extended(self, head: Head, lines: list[bytes]) -> Head:
+        if lines:
+            leaves = [leaf_hash(line) for line in lines]
+            tree = head.tree.extended(leaves)
+            placed = self._sink.append(head, lines, leaves)
+            head = Head(tree, "", placed.segment, placed.offset)
+        note = sign(Checkpoint.of(head.tree, self._origin).text, self._signers)
+        head = Head(head.tree, note, head.segment, head.offset)
+        self._sink.seal(head)
+        return head
+
+    def _accepted(self, found: Found) -> Head:
+        """Return the head to build upon, after making sure that it is ours."""
+        head, seen = found.head, self._seen
+        if head is None:
+            if seen is not None:
+                tampered("the log was emptied while it was open")
+            return Head(Tree(), "")
+        if head is not seen:
+            self._check(head)
+            if seen is not None and (
+                head.tree.size < seen.tree.size or (head.tree.size == seen.tree.size and head.tree != seen.tree)
+            ):
+                tampered(f"the log was rolled back to {head.tree.size} entries; it had {seen.tree.size}")
+            self._seen = head
+        return head
+
+    def _check(self, head: Head) -> None:
+        if head.checkpoint.origin != self._origin:
+            raise AuditError(f"this is the log {head.checkpoint.origin}, not {self._origin}")
+        signed = "\n\n" in head.note
+        if not signed and self.keys:
+            raise AuditError(
+                "the log has no signature, so signing it now would vouch for whatever is in it; begin a new one"
+            )
+        if signed and not self.keys:
+            raise AuditError("the log is signed; without a key nothing may be added to it")
+        if signed and not verified_by(Note.parse(head.note), self.keys):
+            raise AuditError("the log was signed with another key; name it in trusted=[...] if keys were changed")
