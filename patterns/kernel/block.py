@@ -61,7 +61,7 @@ class Block:
         self._facts = dict(facts)
         self._steps: Steps | None = None
         self._step: Step | None = None
-        self._token: tuple[Token[Call | None], object] | None = None
+        self._token: Token[Call | None] | None = None
 
     def _start(self, kind: Kind) -> Steps:
         if self._steps is not None:

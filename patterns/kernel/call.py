@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Proceed = Callable[[], Awaitable[Any]]
 
-__all__ = ["Call", "Watcher", "current_call"]
+__all__ = ["Call", "Watcher", "current_call", "observed"]
 
 watcher: Watcher | None = None
 """Set by the testing kit to see calls that are never settled."""
@@ -58,7 +58,6 @@ class Call:
         entries: How often the body was entered so far.
         idempotency_key: Set by the ledger, for tools that send it downstream.
         fence: Set by the ledger; grows with every attempt at the same effect.
-        events: What guards reported during this call, in order.
 
     """
 
@@ -72,6 +71,9 @@ class Call:
     step: Any = None
     _id: str | None = None
     _arguments: Mapping[str, Any] | None = None
+    _events: list[Event] | None = None
+    intents: tuple[Intent, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def __init__(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.target = target
@@ -79,9 +81,6 @@ class Call:
         self.kwargs = kwargs
         self.run: Run | None = current_run()
         self.parent = _current.get()
-        self.intents: list[Intent] = []
-        self.claims: list[Claim] = []
-        self.events: list[Event] = []
 
     def __repr__(self) -> str:
         return f"<Call {self.id} of {self.target.qualified_name}>"
@@ -97,6 +96,13 @@ class Call:
     def name(self) -> str:
         """The function's or step's name."""
         return self.target.name
+
+    @property
+    def events(self) -> list[Event]:
+        """What guards reported during this call, in order; append to it."""
+        if self._events is None:
+            self._events = []
+        return self._events
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -116,14 +122,14 @@ class Call:
         from patterns.kernel.commit import Intent  # noqa: PLC0415 - stacks without a store never need it
 
         if isinstance(what, Intent):
-            self.intents.append(what)
+            self.intents = (*self.intents, what)
         else:
-            self.claims.append(what)
+            self.claims = (*self.claims, what)
 
     def withdraw(self, what: Claim | Intent) -> None:
         """Take back what was handed over, if it is still there."""
-        self.intents = [one for one in self.intents if one is not what]
-        self.claims = [one for one in self.claims if one is not what]
+        self.intents = tuple(one for one in self.intents if one is not what)
+        self.claims = tuple(one for one in self.claims if one is not what)
 
     async def attempt(self, proceed: Proceed) -> Outcome:
         """Await *proceed* and tell how it ended; does not raise.
@@ -136,7 +142,7 @@ class Call:
         What guards further in have handed over for the commit is forgotten if
         the body was not entered, since they will hand it over again.
         """
-        before, intents, claims = self.entries, len(self.intents), len(self.claims)
+        before, intents, claims = self.entries, self.intents, self.claims
         try:
             value = await proceed()
         except BaseException as error:  # noqa: BLE001 - the outcome carries it, unwrap() raises it
@@ -144,7 +150,7 @@ class Call:
         else:
             outcome = Returned(value) if self.entries != before else Replayed(value)
         if self.entries == before:
-            del self.intents[intents:], self.claims[claims:]
+            self.intents, self.claims = intents, claims
         return outcome
 
     def ended(self, error: BaseException, before: int) -> Outcome:
@@ -174,30 +180,40 @@ class Call:
 
     # The life of a call, used by the drivers only.
 
+    open_ended = False
+    """Whether somebody looks on, who must be told when the call ends."""
+
     def open(self, guards: tuple[str, ...]) -> None:
-        """Begin the call's span if anyone records."""
+        """Begin the call's span and tell the watcher; to be called if `observed`."""
+        self.open_ended = True
         if watcher is not None:
             watcher.opened(self)
         if telemetry.active():
             self.trace = telemetry.begin(self, guards)
 
-    def activate(self) -> tuple[contextvars.Token[Call | None], object]:
+    def activate(self) -> contextvars.Token[Call | None]:
         """Make this the current call and its span the current span."""
-        return _current.set(self), None if self.trace is None else self.trace.attach()
+        if self.trace is not None:
+            self.trace.attach()
+        return _current.set(self)
 
-    def deactivate(self, token: tuple[contextvars.Token[Call | None], object]) -> None:
+    def deactivate(self, token: contextvars.Token[Call | None]) -> None:
         """Undo `activate`."""
-        current, attached = token
-        if attached is not None and self.trace is not None:
-            self.trace.detach(attached)
         try:
-            _current.reset(current)
+            _current.reset(token)
         except ValueError:  # a block or generator may be finished from another context
             _current.set(self.parent)
+        if self.trace is not None:
+            self.trace.detach()
 
     def close(self, error: BaseException | None = None) -> None:
-        """End the call's span."""
+        """End what `open` began."""
         if watcher is not None:
             watcher.closed(self)
         if self.trace is not None:
             self.trace.finish(self, error)
+
+
+def observed() -> bool:
+    """Whether somebody looks on: a tracer provider or the testing kit."""
+    return watcher is not None or telemetry.active()

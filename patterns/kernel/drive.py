@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from patterns.errors import Misuse, misuse
 from patterns.kernel import faults
-from patterns.kernel.call import Call
+from patterns.kernel.call import Call, observed
 from patterns.kernel.commit import commit
 from patterns.kernel.outcome import CarriedExit, CarriedStop
 
@@ -51,15 +51,11 @@ def _wait_for_body() -> Generator[_Handover, Any, Any]:
     return (yield HANDOVER)
 
 
-async def _enter(call: Call) -> None:
+async def _function_body(call: Call) -> Any:
     if call.intents or call.claims:
         await commit(call)
     faults.reach("call.body.before")
     call.entries += 1
-
-
-async def _function_body(call: Call) -> Any:
-    await _enter(call)
     try:
         value = call.target.function(*call.args, **call.kwargs)
     except StopIteration as stop:
@@ -71,7 +67,10 @@ async def _function_body(call: Call) -> Any:
 
 
 async def _coroutine_body(call: Call) -> Any:
-    await _enter(call)
+    if call.intents or call.claims:
+        await commit(call)
+    faults.reach("call.body.before")
+    call.entries += 1
     value = await call.target.function(*call.args, **call.kwargs)
     faults.reach("call.body.after")
     return value
@@ -85,7 +84,10 @@ async def hand_over(call: Call) -> Any:
             wrong="a retrying guard on a generator or a with block",
             right="a retrying guard on a function",
         )
-    await _enter(call)
+    if call.intents or call.claims:
+        await commit(call)
+    faults.reach("call.body.before")
+    call.entries += 1
     return await _wait_for_body()
 
 
@@ -123,22 +125,25 @@ def finish_at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def guarded_function(stack: Stack) -> Callable[..., Any]:
     """Return the function that stands in for a ``def``."""
-    target = stack.target
+    target, names, start = stack.target, stack.names, stack.start
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         call = Call(target, args, kwargs)
-        call.open(stack.names)
+        if observed():
+            call.open(names)
         token = call.activate()
         try:
-            value = finish_at_once(stack.start(call, partial(_function_body, call)))
+            value = finish_at_once(start(call, partial(_function_body, call)))
         except BaseException as error:
             stop = error.error if isinstance(error, CarriedStop) else None
-            call.close(stop or error)
+            if call.open_ended:
+                call.close(stop or error)
             if stop is None:
                 raise
         else:
-            call.close()
+            if call.open_ended:
+                call.close()
             return value
         finally:
             call.deactivate(token)
@@ -149,20 +154,23 @@ def guarded_function(stack: Stack) -> Callable[..., Any]:
 
 def guarded_coroutine(stack: Stack) -> Callable[..., Any]:
     """Return the function that stands in for an ``async def``."""
-    target = stack.target
+    target, names, start = stack.target, stack.names, stack.start
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         call = Call(target, args, kwargs)
-        call.open(stack.names)
+        if observed():
+            call.open(names)
         token = call.activate()
         try:
-            value = await stack.start(call, partial(_coroutine_body, call))
+            value = await start(call, partial(_coroutine_body, call))
         except BaseException as error:
-            call.close(error)
+            if call.open_ended:
+                call.close(error)
             raise
         else:
-            call.close()
+            if call.open_ended:
+                call.close()
             return value
         finally:
             call.deactivate(token)
@@ -174,7 +182,8 @@ class Steps:
     """A guards' coroutine, driven from handover to end; real suspensions pass through to the event loop."""
 
     def __init__(self, stack: Stack, call: Call) -> None:
-        call.open(stack.names)
+        if observed():
+            call.open(stack.names)
         self.call = call
         self._coroutine: Any = stack.start(call, partial(hand_over, call))
 
@@ -204,7 +213,7 @@ class Steps:
                     yielded = step(argument)
                 except StopIteration as done:
                     self.value, self.ended = done.value, True
-                    self.call.close()
+                    self._close()
                     return False
                 if yielded is HANDOVER:
                     return True
@@ -215,12 +224,16 @@ class Steps:
         except (CarriedStop, CarriedExit) as carried:
             self.kept = carried.error
         except BaseException as error:
-            self.call.close(error)
+            self._close(error)
             raise
         finally:
             self.call.deactivate(token)
-        self.call.close(self.kept)
+        self._close(self.kept)
         return False
+
+    def _close(self, error: BaseException | None = None) -> None:
+        if self.call.open_ended:
+            self.call.close(error)
 
     kept: BaseException | None = None
     """The error the guards let pass, where it cannot leave a generator as itself (StopIteration, GeneratorExit)."""

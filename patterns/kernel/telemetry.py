@@ -263,7 +263,7 @@ def _detach(token: Any) -> None:
 class Trace:
     """The spans of one call."""
 
-    __slots__ = ("_call_context", "_detail", "_open", "recording", "span")
+    __slots__ = ("_attached", "_call_context", "_detail", "_open", "recording", "span")
 
     def __init__(self, started: Span, detail: Detail) -> None:
         self.span = started
@@ -272,6 +272,7 @@ class Trace:
         # Notes of the call, then of each guard at work, outermost first: guards nest, so the last one is speaking.
         self._open: list[dict[str, Any]] = [{}]
         self._call_context: Any = None
+        self._attached: list[Any] = []  # activations nest where a body fails inside its driver
 
     @property
     def traceparent(self) -> str:
@@ -279,11 +280,17 @@ class Trace:
         seen = self.span.get_span_context()
         return f"00-{seen.trace_id:032x}-{seen.span_id:016x}-{int(seen.trace_flags):02x}"
 
-    def attach(self) -> object:
+    def attach(self) -> None:
         """Make the call span current; a sampled-out span too, or children would decide by themselves."""
         from opentelemetry import context
 
-        return _guarded(lambda: context.attach(self._context()))
+        self._attached.append(_guarded(lambda: context.attach(self._context())))
+
+    def detach(self) -> None:
+        """Undo `attach`."""
+        token = self._attached.pop()
+        if token is not None:
+            _guarded(lambda: _detach(token))
 
     def _context(self) -> Any:
         from opentelemetry import trace
@@ -291,10 +298,6 @@ class Trace:
         if self._call_context is None:
             self._call_context = trace.set_span_in_context(self.span)
         return self._call_context
-
-    def detach(self, token: Any) -> None:
-        """Undo `attach`."""
-        _guarded(lambda: _detach(token))
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Keep *facts* for the span of the guard at work; names are the keywords with ``__`` for a dot."""

@@ -1,0 +1,1 @@
+"""Costs, measured against named peers in one run: ``python -m benchmarks``."""
