@@ -17,6 +17,8 @@
     │  ├─ RateLimited           too many calls; ``retry_after``
     │  └─ StoreUnavailable      the store cannot decide, so the call is not made
     ├─ EffectFailed             a recorded failure, replayed
+    ├─ ResultUnavailable        it succeeded before, but its result could not be recorded
+    ├─ NotPerformed             raised by a tool: nothing happened, the call may be made again
     ├─ InDoubt                  it may have run; carries the effect and how to resolve it
     ├─ RollbackIncomplete       which undos failed
     ├─ AuditError               the audit log cannot be written or read
@@ -48,9 +50,11 @@ __all__ = [
     "LoopDetected",
     "Misuse",
     "NotFinal",
+    "NotPerformed",
     "PatternsError",
     "RateLimited",
     "Refused",
+    "ResultUnavailable",
     "RollbackIncomplete",
     "ScopeRequired",
     "StoreUnavailable",
@@ -194,6 +198,20 @@ class EffectFailed(PatternsError):
     effect_id: str
     error_type: str
     advice = "The action failed before and was not tried again. Effects before the error may have happened."
+
+
+class ResultUnavailable(PatternsError):
+    """The effect succeeded before and is not repeated, but its result cannot be handed out again; ``reason`` says why."""
+
+    effect_id: str
+    reason: str
+    advice = "The action was performed successfully before. Do not repeat it; only its result is lost."
+
+
+class NotPerformed(PatternsError):
+    """For a tool to raise: nothing happened and nothing will, so the call may be made again."""
+
+    advice = "The action was not performed. It may be tried again."
 
 
 class InDoubt(PatternsError):
