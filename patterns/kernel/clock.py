@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from patterns.errors import misuse
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Clock", "Duration", "SystemClock", "seconds"]
 
@@ -21,9 +18,11 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return monotonic seconds; only differences mean anything."""
+        ...
 
     def wall(self) -> float:
         """Return seconds since 1970-01-01 UTC."""
+        ...
 
     def sleep(self, duration: float, /) -> None:
         """Block the thread for *duration* seconds."""
@@ -35,8 +34,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
-    now: Callable[[], float] = staticmethod(time.monotonic)
-    wall: Callable[[], float] = staticmethod(time.time)
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     def sleep(self, duration: float, /) -> None:
         """Block the thread for *duration* seconds."""
