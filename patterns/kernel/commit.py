@@ -78,13 +78,14 @@ async def commit(call: Call) -> None:
             await intent.write()
             intent.done = True
     if call.claims:
-        await call.shield(_swap_all(call))
+        suspends = any(claim.store.async_cells.suspends for claim in call.claims)
+        await call.shield(_swap_all(call), suspends=suspends)
     faults.reach("call.commit.after")
 
 
 async def _swap_all(call: Call) -> None:
     won: list[Claim] = []
-    for claims in _by_store(call.claims):
+    for claims in _by_store([claim for claim in call.claims if not claim.committed]):
         changes = [change for claim in claims for change in claim.changes]
         try:
             lost = await cells_of(claims[0].store, call).swap(changes)
@@ -98,7 +99,7 @@ async def _swap_all(call: Call) -> None:
         won.extend(claims)
     for claim in won:
         claim.committed = True
-    call.claims.clear()
+    call.claims = ()
 
 
 async def _revert(won: list[Claim]) -> None:
