@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "Silence"]
 
 _MARKS = {"good": "✓", "bad": "✗", "stop": "■", "note": "·", "tool": "→"}
 _PLAIN_MARKS = {"good": "ok", "bad": "!!", "stop": "--", "note": "  ", "tool": "->"}
@@ -73,3 +73,10 @@ class Screen:
         for name, value in rows:
             self._print(f"{name:<{width}}  {value}")
         self._print(self._rule * (width + 24))
+
+
+class Silence(Screen):
+    """Shows nothing, for programs that want the numbers only."""
+
+    def _print(self, text: str, colour: str = "0") -> None:
+        del text, colour
