@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3  # noqa: TID253 - this package is itself imported when used
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -11,7 +12,7 @@ from patterns.errors import StoreUnavailable
 from patterns.kernel.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     T = TypeVar("T")
 
@@ -49,7 +50,7 @@ _PROBLEMS = {
     sqlite3.SQLITE_NOTADB: ("is not an SQLite database", "name another file"),
     sqlite3.SQLITE_TOOBIG: ("cannot keep a value of that size", "keep it elsewhere and store where it is"),
 }
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def is_busy(problem: Exception) -> bool:
@@ -170,20 +171,16 @@ class DatabaseFile:
             raise self.unavailable(problem) from problem
 
     def _make_ours(self, connection: sqlite3.Connection) -> None:
-        self._is_new(connection)  # a stranger's file is left exactly as it is, so look before anything is set
+        with _transaction(connection, "BEGIN"):  # a stranger's file is left exactly as it is, so look first
+            self._is_new(connection)
         connection.execute("PRAGMA synchronous = FULL")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             self.refuse("cannot keep a write-ahead log", "put it on a local disk")
-        connection.execute("BEGIN IMMEDIATE")  # also finds out whether we may write at all
-        try:
+        with _transaction(connection, "BEGIN IMMEDIATE"):  # which also tells whether we may write at all
             if self._is_new(connection):
                 for statement in _SCHEMA:
                     connection.execute(statement)
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -203,6 +200,17 @@ class DatabaseFile:
         except OSError:
             return None
         return status.st_dev, status.st_ino
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _name(problem: sqlite3.Error) -> str:
