@@ -78,8 +78,9 @@ def _closure(function: types.FunctionType, stack: Stack) -> Any:
 def _proxy(function: Any, stack: Stack) -> Any:
     guarded = lane_for(stack) or SHAPES[stack.target.kind](stack)
 
-    def call(_: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return guarded(*args, **kwargs) if instance is None else guarded(instance, *args, **kwargs)
+    def call(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Looked up on an object, *wrapped* is bound to it; a method that was bound before has its object already.
+        return guarded(*args, **kwargs) if wrapped is function else guarded(instance, *args, **kwargs)
 
     return _proxy_type()(function, call)
 

@@ -188,6 +188,7 @@ def test_bound_methods_builtins_partials_and_callables():
             return number * 2
 
     assert 3 == passing(len)([1, 2, 3])
+    assert 6 == passing(Doubler().__call__)(3)
     assert "a" == passing("a".strip)()
     assert 8 == passing(Doubler())(4)
     assert 8 == asyncio.run(passing(AsyncDoubler())(4))
