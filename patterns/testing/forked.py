@@ -36,6 +36,12 @@ class Child:
             raise ChildProcessError(f"the child ended with exit code {os.waitstatus_to_exitcode(status)}")
         return json.loads(text)
 
+    def reap(self) -> int:
+        """Wait for the child to end, whoever else holds its pipe; return its exit code, negative for a signal."""
+        os.close(self._answers)
+        _pid, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
     def kill(self, signal: int) -> None:
         """Send *signal*."""
         os.kill(self.pid, signal)
