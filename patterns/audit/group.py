@@ -13,6 +13,7 @@ from patterns.errors import AuditError, PatternsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["GroupCommit"]
 
@@ -75,6 +76,7 @@ class GroupCommit:
         self._mutex = threading.Lock()
         self._queue: deque[_Ticket] = deque()
         self._led = False
+        self._thread: ThreadPoolExecutor | None = None
 
     def submit(self, line: bytes | None) -> int:
         """Commit *line*, or only what others left, from a thread.
@@ -99,7 +101,7 @@ class GroupCommit:
 
         ticket = _Ticket(line, loop=asyncio.get_running_loop())
         if self._joined(ticket):
-            ticket.loop.run_in_executor(None, self._lead)
+            self._lead_elsewhere()
         await ticket.future
         return ticket.outcome()
 
@@ -169,27 +171,34 @@ class GroupCommit:
             self._queue.extendleft(reversed([_Ticket(one.line, waits=False) for one in batch if not one.waits]))
 
     def _hand_over(self) -> None:
-        while True:
-            with self._mutex:
-                following = next((ticket for ticket in self._queue if ticket.waits), None)
-                self._led = following is not None
-                if following is None:
-                    return
-                following.leads = True
-            if self._began(following):
+        with self._mutex:
+            following = next((ticket for ticket in self._queue if ticket.waits), None)
+            self._led = following is not None
+            if following is None:
                 return
-            with self._mutex:  # its event loop is closed, so nobody waits for it any more
-                following.waits = False
+            following.leads = True
+        if following.loop is None:
+            following.ready.release()
+        else:
+            self._lead_elsewhere()
 
-    def _began(self, leader: _Ticket) -> bool:
-        if leader.loop is None:
-            leader.ready.release()
-            return True
-        try:
-            leader.loop.call_soon_threadsafe(leader.loop.run_in_executor, None, self._lead)
-        except RuntimeError:
-            return False
-        return True
+    def _lead_elsewhere(self) -> None:
+        """Lead in a thread of our own, for a task.
+
+        The event loop's own threads may all be occupied by callers that wait
+        for this very commit.
+        """
+        if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="patterns-audit")
+        self._thread.submit(self._lead)
+
+    def close(self) -> None:
+        """End the thread that leads for tasks, if there is one; it begins again when needed."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown()
 
 
 def _tell(batch: Iterable[_Ticket]) -> None:

@@ -79,7 +79,7 @@ class Head:
         first, _, body = slot.rstrip(b"\0").partition(b"\n")
         if first != f"{_MAGIC} {sha256(body).hexdigest()}".encode():
             return None
-        place, spelled, note = [*body.decode().split("\n", 2), "", ""][:3]
+        place, spelled, note = [*body.decode(errors="replace").split("\n", 2), "", ""][:3]
         nodes = canonical_base64(spelled) or b""
         try:
             segment, offset = map(int, place.split())

@@ -68,6 +68,14 @@ class Journal:
         """Commit whatever waits."""
         self._group.submit(None)
 
+    def close(self) -> None:
+        """Commit whatever waits, and end the thread that commits for tasks."""
+        try:
+            if self.waiting:
+                self.flush()
+        finally:
+            self._group.close()
+
     @property
     def waiting(self) -> int:
         """How many records are not committed yet."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from collections.abc import Iterable
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -22,9 +23,6 @@ from patterns.audit.merkle import tampered
 from patterns.audit.note import Note, Signature, canonical_base64, is_key_name
 from patterns.errors import AuditError, misuse
 from patterns.kernel.ids import SYSTEM_IDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["KEY_VARIABLE", "Signer", "SigningKey", "VerifyingKey", "sign", "signers_of", "verified_by"]
 
@@ -215,9 +213,14 @@ def signers_of(key: Key | Iterable[Key] | None, *, origin: str | None = None) ->
         key = os.environ.get(KEY_VARIABLE)
     if key is None:
         return ()
-    if isinstance(key, (str, bytes, os.PathLike, Signer)):
-        return (_signer(key, origin),)
-    return tuple(_signer(one, origin) for one in key)
+    return tuple(_signer(one, origin) for one in each_key(key))
+
+
+def each_key(key: Key | Iterable[Key]) -> tuple[Key, ...]:
+    """Return the keys in *key*, which may be one."""
+    if isinstance(key, (str, bytes, os.PathLike)) or not isinstance(key, Iterable):
+        return (key,)
+    return tuple(key)
 
 
 def sign(text: str, signers: Iterable[tuple[VerifyingKey, Signer]]) -> str:

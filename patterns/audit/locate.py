@@ -116,7 +116,7 @@ def _by_tiles(reader: Reader, stored: _Stored, size: int) -> Bad:
 
 def _compare(row: list[_Line], leaves: list[bytes], first: int, place: _Line) -> Bad:
     """Compare the lines of a tile with its leaves; the first difference, or the end of the lines, is the place."""
-    found = [line.leaf for line in row]
+    found = [b"" if line.torn else line.leaf for line in row]
     at = next((at for at, leaf in enumerate(leaves) if found[at : at + 1] != [leaf]), len(leaves))
     index = first + at
     if at >= len(found):

@@ -10,7 +10,7 @@ from attrs import frozen
 from patterns.audit.file_sink import FileSink
 from patterns.audit.guard import RecordGuard
 from patterns.audit.journal import Journal
-from patterns.audit.keys import VerifyingKey, signers_of
+from patterns.audit.keys import VerifyingKey, each_key, signers_of
 from patterns.audit.proof import prove
 from patterns.audit.reading import entries_of, unsettled
 from patterns.audit.records import Phase, Scribe, about, about_run, plain
@@ -100,6 +100,7 @@ class AuditLogger:
     ) -> None:
         if on_failure not in get_args(OnFailure):
             misuse(f"on_failure={on_failure!r}", wrong=f"on_failure={on_failure!r}", right='on_failure="refuse"')
+        key = None if key is None else each_key(key)
         _refuse_key_inside(target, key)
         self._sink = _sink_of(target)
         signers = signers_of(key, origin=origin)
@@ -309,8 +310,7 @@ class AuditLogger:
 
         """
         try:
-            if self.unwritten:
-                self.flush()
+            self._journal.close()
         finally:
             self._sink.close()
 
@@ -355,12 +355,14 @@ def _name_of(signers: tuple[Signer, ...]) -> str:
     return VerifyingKey.parse(signers[0].vkey).name if signers else _UNSIGNED_ORIGIN
 
 
-def _refuse_key_inside(target: object, key: object) -> None:
-    if isinstance(target, (str, os.PathLike)) and isinstance(key, (str, os.PathLike)):
-        inside = os.path.realpath(target)
-        if os.path.commonpath([inside, os.path.realpath(key)]) == inside:
+def _refuse_key_inside(target: object, key: Key | Iterable[Key] | None) -> None:
+    if key is None or not isinstance(target, (str, os.PathLike)):
+        return
+    inside = os.path.realpath(target)
+    for one in each_key(key):
+        if isinstance(one, (str, os.PathLike)) and os.path.commonpath([inside, os.path.realpath(one)]) == inside:
             misuse(
                 "the key lies in the log's own directory: whoever can change the log could sign it, too",
-                wrong=f"AuditLogger({os.fspath(target)!r}, key={os.fspath(key)!r})",
+                wrong=f"AuditLogger({os.fspath(target)!r}, key={os.fspath(one)!r})",
                 right=f"AuditLogger({os.fspath(target)!r}, key='/etc/audit.key')",
             )
