@@ -92,7 +92,7 @@ def _misuse(refusal: Unspellable) -> Misuse:
     return Misuse.shown(
         f"no key can be made of {refusal.reason}",
         wrong="a key made of this and all other arguments",
-        right=f"key=lambda order_id, **_: order_id, {less}or in its class def __idempotency_key__(self): return self.id",
+        right=f"key=lambda order_id, **_: order_id, {less}or def __idempotency_key__(self): return self.id",
     )
 
 
