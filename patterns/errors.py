@@ -102,13 +102,17 @@ class Refused(PatternsError):
     retry_after: float | None = None
 
 
+_SOON = 10.0
+
+
 class _RefusedForNow(Refused):
     def for_model(self) -> str:
         if self.retry_after is None:
             return super().for_model()
         name = self.call or "the tool"
         reason = self.text.rstrip(".")
-        return f"{name} is unavailable for {self.retry_after:.0f} s because {reason}. Do not call it again before."
+        wait = f"{self.retry_after:.0f}" if self.retry_after >= _SOON else f"{self.retry_after:.1f}"
+        return f"{name} is unavailable for {wait} s because {reason}. Do not call it again before."
 
 
 class CircuitOpen(_RefusedForNow):

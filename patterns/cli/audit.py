@@ -29,7 +29,7 @@ def add(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     show = _action(actions, "show", _show, "print the entries")
     show.add_argument("--start", type=int, default=0, metavar="INDEX", help="first entry (0)")
     show.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (100)")
-    show.add_argument("--run", help="only of this run")
+    show.add_argument("--run", dest="of_run", metavar="RUN", help="only of this run")
     show.add_argument("--tool", help="only of this tool")
     show.add_argument("--unsettled", action="store_true", help="only proposals without an outcome")
 
@@ -64,7 +64,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    where = {name: value for name, value in (("run", options.run), ("action", options.tool)) if value is not None}
+    where = {name: value for name, value in (("run", options.of_run), ("action", options.tool)) if value is not None}
     if options.unsettled:
         entries = list(commands.show_unsettled(options.log))
     else:

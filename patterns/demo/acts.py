@@ -50,7 +50,7 @@ def _persist(world: World, tool: Callable[..., Any], *arguments: Any, tries: int
             time.sleep(refused.retry_after or 0.0)  # noqa: TID251 - the agent waits as it was told
         except InDoubt as doubt:
             world.tell("stop", doubt.for_model())
-            _find_out(world, doubt)
+            _find_out(world, doubt, arguments[0])
         except Refused as refused:
             world.tell("stop", refused.for_model())
             return None
@@ -62,11 +62,11 @@ def _persist(world: World, tool: Callable[..., Any], *arguments: Any, tries: int
     return None
 
 
-def _find_out(world: World, doubt: InDoubt) -> None:
+def _find_out(world: World, doubt: InDoubt, order: str) -> None:
     """Do what a person does with a doubt: ask the provider, then say so to the ledger."""
     if world.safety is None:
         raise AssertionError("only the guarded run knows doubt")
-    order, happened = world.safety.find_out(doubt, world.payments)
+    happened = world.safety.find_out(doubt, world.payments, order)
     if happened is None:
         world.tell("note", f"the provider knows of no charge for {order}; the ledger is told that it did not happen")
     else:
@@ -117,10 +117,10 @@ def half_an_order(world: World) -> None:
     before = stock(world.shop, "desk")
     try:
         if world.safety is None:
-            _order(world)
+            _order(world, world.tools)
         else:
             with world.safety.order("A5"):
-                _order(world)
+                _order(world, world.safety.in_saga(world.tools))
     except PatternsError as error:
         world.tell("bad", str(error))
     except Exception as error:  # noqa: BLE001 - the agent gives up the order
@@ -131,12 +131,8 @@ def half_an_order(world: World) -> None:
     world.tell("bad" if kept else "good", f"{kept} desks are reserved for nobody")
 
 
-def _order(world: World) -> None:
-    for tool, arguments in (
-        (world.tools.reserve, ("desk",)),
-        (world.tools.charge, ("A5", 180)),
-        (world.tools.ship, ("A5",)),
-    ):
+def _order(world: World, tools: Tools) -> None:
+    for tool, arguments in ((tools.reserve, ("desk",)), (tools.charge, ("A5", 180)), (tools.ship, ("A5",))):
         named = f"{getattr(tool, '__name__', tool)}({', '.join(map(repr, arguments))})"
         world.tell("tool", named, asked=named.startswith("charge"))
         tool(*arguments)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words.add_argument("--without", action="store_true")
     options = words.parse_args(arguments)
     shop, payments = open_shop(options.place / "shop.db"), Payments(options.port)
-    tools, safety = plain_tools(shop, payments), None
+    tools, safety = plain_tools(partial(nullcontext, shop), payments), None
     if not options.without:
         from patterns.demo.safety import Safety  # noqa: PLC0415 - the bare agent runs without the library
 
-        safety = Safety(options.place, shop)
-        tools = safety.guarded(tools)
+        safety = Safety(options.place)
+        tools = safety.guarded(plain_tools(safety.world.connection, payments))
     world = World(tools=tools, payments=payments, shop=shop, safety=safety, tell=_tell, again=options.again)
     with patterns.run("ticket-4711", tenant="shop", agent="support-bot"):
         for number, act in enumerate(ACTS):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["show_evidence", "show_table"]
 
+_TELLING = ("rejected", "replayed", "in_doubt", "blocked", "rolled_back", "failed")
+
 
 def show_evidence(screen: Screen, place: Path, failures: list[str]) -> None:
     """Show what is left behind by the guarded run; what does not hold is added to *failures*."""
@@ -33,7 +35,7 @@ def show_evidence(screen: Screen, place: Path, failures: list[str]) -> None:
     if not honest.ok or forged.ok:
         failures.append("the audit log does not tell an honest copy from a forged one")
     screen.section(8, "What an operator sees")
-    screen.block(tree(place / "spans.jsonl"))
+    screen.block(tree(place / "spans.jsonl", _TELLING))
 
 
 def show_table(screen: Screen, result: Result, *, without: bool) -> None:

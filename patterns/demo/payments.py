@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     journal.touch()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(Service(journal)))
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()
     server.shutdown()

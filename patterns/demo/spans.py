@@ -48,11 +48,15 @@ def file_provider(path: Path) -> TracerProvider:
     return provider
 
 
-def tree(path: Path) -> list[str]:
-    """Return the spans in *path* as an indented tree, in the order they began."""
+def tree(path: Path, outcomes: Sequence[str]) -> list[str]:
+    """Return the first trace in *path* of each of *outcomes*, as indented trees in the order they began."""
     spans = sorted(map(json.loads, path.read_text(encoding="utf-8").splitlines()), key=lambda span: span["start"])
     known = {span["id"] for span in spans}
-    return list(_branch(spans, [span for span in spans if span["parent"] not in known], 0))
+    roots: dict[str, dict[str, Any]] = {}
+    for span in spans:
+        if span["parent"] not in known:
+            roots.setdefault(span["attributes"].get("patterns.outcome", ""), span)
+    return list(_branch(spans, [root for outcome, root in roots.items() if outcome in outcomes], 0))
 
 
 def _branch(spans: list[dict[str, Any]], level: Iterable[dict[str, Any]], depth: int) -> Iterator[str]:

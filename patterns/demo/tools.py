@@ -11,6 +11,7 @@ from patterns.kernel import faults
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from patterns.demo.client import Payments
 
@@ -34,8 +35,8 @@ class Tools:
     delete_customers: Callable[[str], int]
 
 
-def plain_tools(shop: sqlite3.Connection, payments: Payments) -> Tools:
-    """Return the tools as somebody in a hurry writes them."""
+def plain_tools(shop: Callable[[], AbstractContextManager[sqlite3.Connection]], payments: Payments) -> Tools:
+    """Return the tools as somebody in a hurry writes them; *shop* lends them a connection."""
 
     def charge(order_id: str, amount: int) -> dict[str, Any]:
         receipt = payments.move("charge", order_id, amount)
@@ -46,19 +47,23 @@ def plain_tools(shop: sqlite3.Connection, payments: Payments) -> Tools:
         return payments.move("refund", order_id, amount)
 
     def mark_paid(order_id: str) -> None:
-        shop.execute("UPDATE orders SET state = 'paid' WHERE id = ?", (order_id,))
+        with shop() as database:
+            database.execute("UPDATE orders SET state = 'paid' WHERE id = ?", (order_id,))
 
     def reserve(sku: str) -> None:
-        shop.execute("UPDATE stock SET available = available - 1 WHERE sku = ?", (sku,))
+        with shop() as database:
+            database.execute("UPDATE stock SET available = available - 1 WHERE sku = ?", (sku,))
 
     def release(sku: str) -> None:
-        shop.execute("UPDATE stock SET available = available + 1 WHERE sku = ?", (sku,))
+        with shop() as database:
+            database.execute("UPDATE stock SET available = available + 1 WHERE sku = ?", (sku,))
 
     def ship(order_id: str) -> None:
         raise CarrierRefuses(f"the carrier does not take order {order_id}: the desk is too long")
 
     def delete_customers(last_seen_before: str) -> int:
-        return shop.execute("DELETE FROM customers WHERE last_seen < ?", (last_seen_before,)).rowcount
+        with shop() as database:
+            return database.execute("DELETE FROM customers WHERE last_seen < ?", (last_seen_before,)).rowcount
 
     return Tools(
         charge=charge,
