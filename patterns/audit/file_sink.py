@@ -79,8 +79,6 @@ class FileSink:
 
     """
 
-    waits = True
-
     def __init__(self, directory: str | os.PathLike[str], *, rotate_at: int | None = None) -> None:
         if rotate_at is not None and rotate_at <= 0:
             misuse(f"rotate_at={rotate_at} bytes", wrong=f"rotate_at={rotate_at}", right="rotate_at=100_000_000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from patterns.audit.records import Phase, about, error_parts, plain
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["ArgumentsMode", "RecordGuard"]
 
 ArgumentsMode = Literal["digest", "plain", "none"]
+
+
+_numbers = count(1)
+"""Makes the records of one call different, also if an outer guard makes the call again."""
 
 
 class RecordGuard(Guard):
@@ -102,9 +107,14 @@ class _Pair:
             self._journal.leave_late(line, error)
 
     def _record(self, phase: Phase, parts: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        call = self._call
+        # An identifier of its own for each record would cost more than the rest of the record.
+        own_id = f"{call.id.removeprefix('call_')}-{next(_numbers)}"
         cause = [self._intent] if self._intent is not None else None
-        action = self._guard.action or self._call.name
-        return self._journal.scribe.record(phase, action, **about(self._call), cause=cause, **(parts or {}), **more)
+        action = self._guard.action or call.name
+        return self._journal.scribe.record(
+            phase, action, own_id=own_id, **about(call), cause=cause, **(parts or {}), **more
+        )
 
     def _arguments(self) -> dict[str, Any]:
         mode = self._guard.arguments

@@ -21,24 +21,26 @@ class Journal:
     Args:
         scribe: Makes the records.
         writer: Commits them.
-        waits: False if a commit never waits for a disk or a network.
         closed: True if what cannot be recorded first must not run.
 
     """
 
-    def __init__(self, scribe: Scribe, writer: Writer, *, waits: bool, closed: bool) -> None:
+    def __init__(self, scribe: Scribe, writer: Writer, *, closed: bool) -> None:
         self.scribe = scribe
-        self.waits = waits
         self.closed = closed
+        self.waits = writer.waits
+        self._writer = writer
         self._group = GroupCommit(writer.commit)
 
     def append(self, line: bytes) -> int:
         """Commit *line* from a thread; return its index."""
-        return self._group.submit(line)
+        if self.waits or self._group.waiting:
+            return self._group.submit(line)
+        return self._writer.commit((line,))
 
     async def aappend(self, line: bytes) -> int:
         """Commit *line* from a task, in a thread unless nothing waits."""
-        return await self._group.asubmit(line) if self.waits else self._group.submit(line)
+        return await self._group.asubmit(line) if self.waits else self.append(line)
 
     async def append_in(self, call: Call, line: bytes) -> int:
         """Commit *line* in the colour of *call*."""

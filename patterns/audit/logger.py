@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from patterns.audit.proof import Proof
     from patterns.audit.reading import Entry
     from patterns.audit.records import Redact
-    from patterns.audit.sinks import Recovered, Sink
+    from patterns.audit.sinks import Reader, Recovered, Sink
     from patterns.audit.verify import Remembered
     from patterns.kernel.clock import Clock
     from patterns.kernel.ids import Ids
@@ -115,8 +115,8 @@ class AuditLogger:
             describe=self._describe,
         )
         self._vkeys = tuple(signer.vkey for signer in signers)
-        self._journal = Journal(self._scribe, self._writer, waits=self._sink.waits, closed=on_failure == "refuse")
-        self._writer.commit([])  # opens the log, repairs it, and fails now rather than at the first action
+        self._journal = Journal(self._scribe, self._writer, closed=on_failure == "refuse")
+        self._writer.open()
 
     def __repr__(self) -> str:
         signed = ", ".join(self.vkeys) or "UNSIGNED: rewriting cannot be detected"
@@ -256,16 +256,16 @@ class AuditLogger:
             AuditError: The log cannot be read.
 
         """
-        return entries_of(self._sink.reader(), start)
+        return entries_of(self._reader(), start)
 
     def unsettled(self) -> tuple[Entry, ...]:
         """Return the proposals that have no outcome: they may have happened, as after a crash in the middle."""
-        return unsettled(self._sink.reader())
+        return unsettled(self._reader())
 
     @property
     def checkpoint(self) -> str:
         """The newest checkpoint; keep copies where the writer of the log cannot reach them."""
-        head = self._sink.reader().head()
+        head = self._reader().head()
         if head is None:
             raise AuditError("the log has no checkpoint")
         return head.note
@@ -282,10 +282,11 @@ class AuditLogger:
             against: Checkpoints remembered elsewhere.
 
         """
+        self._writer.seal()
         own = [] if self._writer.head is None else [self._writer.head.note]
         kept = [against] if isinstance(against, (str, os.PathLike)) else list(against)
         return verify(
-            self._sink.reader(),
+            self._reader(),
             vkeys=self._writer.keys,
             origin=self.origin,
             against=[*own, *kept],
@@ -300,7 +301,7 @@ class AuditLogger:
             AuditError: The stored hashes are damaged.
 
         """
-        return prove(self._sink.reader(), index)
+        return prove(self._reader(), index)
 
     def close(self) -> None:
         """Commit what nobody waited for, and release the files; the logger may be used again.
@@ -321,6 +322,10 @@ class AuditLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _reader(self) -> Reader:
+        self._writer.seal()
+        return self._sink.reader()
 
     def _made(self, phase: str, action: str, *, facts: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
         if not isinstance(action, str) or not action:

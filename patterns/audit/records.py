@@ -2,7 +2,7 @@
 
 ===========  ================================================================
 ``v``        version of this schema, 1
-``id``       26 characters that sort by time
+``id``       unique, sorts by time; in the records of a guarded call it begins with the call's
 ``time``     RFC 3339, UTC, microseconds; evidence of order is the index, never the time
 ``phase``    what happened, see `Phase`
 ``action``   tool, function or step
@@ -87,11 +87,11 @@ class Scribe:
     redact: Redact | None = None
     digest_key: bytes | None = None
 
-    def record(self, phase: str, action: str, **parts: Any) -> dict[str, Any]:
+    def record(self, phase: str, action: str, *, own_id: str | None = None, **parts: Any) -> dict[str, Any]:
         """Return a record of *parts*; those that are None or empty are left out."""
         record: dict[str, Any] = {
             "v": 1,
-            "id": self.ids.new(),
+            "id": own_id or self.ids.new(),
             "time": timestamp(self.clock.wall()),
             "phase": str(phase),
             "action": action,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from patterns.audit.merkle import leaf_hash, node_hash
+from patterns.audit.head import Head
+from patterns.audit.merkle import node_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from patterns.audit.head import Head
-
-__all__ = ["Batch", "Found", "MemorySink", "Reader", "Recovered", "Sink"]
+__all__ = ["Batch", "Found", "LazySink", "MemorySink", "Reader", "Recovered", "Sink"]
 
 
 @frozen
@@ -81,9 +80,6 @@ class Sink(Protocol):
     conformance tests in ``tests/audit/test_sinks.py`` on it.
     """
 
-    waits: bool
-    """False if it never waits for a disk or a network, so that a task may call it directly."""
-
     def exclusive(self) -> AbstractContextManager[Found]:
         """Keep every other writer out, in this and any other process, and tell what is there.
 
@@ -98,7 +94,7 @@ class Sink(Protocol):
         raise NotImplementedError
 
     def append(self, head: Head, lines: Sequence[bytes], leaves: Sequence[bytes]) -> Head:
-        """Write *lines* behind *head*, durably; inside `exclusive` only.
+        """Write *lines* behind *head*, which is sealed, durably; inside `exclusive` only.
 
         Args:
             head: As found.
@@ -132,10 +128,21 @@ class Sink(Protocol):
         raise NotImplementedError
 
 
+@runtime_checkable
+class LazySink(Sink, Protocol):
+    """A sink that forgets everything with the process, so that nothing is gained by sealing at once."""
+
+    def keep(self, lines: Sequence[bytes]) -> int:
+        """Keep *lines* to be sealed when somebody looks; return the index of the first."""
+        raise NotImplementedError
+
+    def unsealed(self) -> list[bytes]:
+        """Return the lines that are kept but not sealed yet; inside `exclusive` only."""
+        raise NotImplementedError
+
+
 class MemorySink:
     """Keeps the log in memory: for tests and for trying things out."""
-
-    waits = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -146,20 +153,31 @@ class MemorySink:
     def __repr__(self) -> str:
         return f"<MemorySink of {len(self._lines)} lines>"
 
+    def keep(self, lines: Sequence[bytes]) -> int:
+        """See `LazySink.keep`."""
+        with self._lock:
+            first = len(self._lines)
+            self._lines += lines
+        return first
+
+    def unsealed(self) -> list[bytes]:
+        """See `LazySink.unsealed`."""
+        return self._lines[0 if self._head is None else self._head.tree.size :]
+
     @contextmanager
     def exclusive(self) -> Iterator[Found]:
         """See `Sink.exclusive`."""
         with self._lock:
-            if self._head is not None:
-                self._forget(self._head.tree.size)
             yield Found(self._head)
 
     def append(self, head: Head, lines: Sequence[bytes], leaves: Sequence[bytes]) -> Head:
-        """See `Sink.append`."""
-        self._lines.extend(lines)
+        """See `Sink.append`; lines that are kept already are not kept twice."""
+        size = head.tree.size
+        self._lines[size : size + len(lines)] = lines
+        del self._levels[0][size:]  # of an append that was not sealed
         for leaf in leaves:
             self._grow(leaf)
-        return evolve(head, offset=head.offset + sum(map(len, lines)) + len(lines))
+        return Head(head.tree, head.note, 0, head.offset + sum(map(len, lines)) + len(lines))
 
     def seal(self, head: Head) -> None:
         """See `Sink.seal`."""
@@ -189,19 +207,11 @@ class MemorySink:
         return self._levels[level][index]
 
     def _grow(self, leaf: bytes) -> None:
-        node, level = leaf, 0
         self._levels[0].append(leaf)
-        while len(self._levels[level]) % 2 == 0:
-            node = node_hash(self._levels[level][-2], node)
-            level += 1
+        level, count, node = 0, len(self._levels[0]), leaf
+        while count % 2 == 0:
+            level, count, node = level + 1, count // 2, node_hash(self._levels[level][count - 2], node)
             if level == len(self._levels):
                 self._levels.append([])
+            del self._levels[level][count - 1 :]
             self._levels[level].append(node)
-
-    def _forget(self, size: int) -> None:
-        """Drop lines that were written but not sealed because signing failed."""
-        if len(self._lines) > size:
-            del self._lines[size:]
-            self._levels = [[]]
-            for line in self._lines:
-                self._grow(leaf_hash(line))

@@ -9,6 +9,7 @@ from patterns.audit.head import Head
 from patterns.audit.keys import VerifyingKey, sign, verified_by
 from patterns.audit.merkle import Tree, leaf_hash, tampered
 from patterns.audit.note import Note
+from patterns.audit.sinks import LazySink
 from patterns.errors import AuditError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Writer:
         describe: Callable[[Recovered], bytes],
     ) -> None:
         self._sink = sink
+        self._lazy = sink if isinstance(sink, LazySink) else None
         self._origin = origin
         self._signers = tuple((VerifyingKey.parse(signer.vkey), signer) for signer in signers)
         self.keys = (*(key for key, _ in self._signers), *trusted)
@@ -51,6 +53,8 @@ class Writer:
     def commit(self, lines: Sequence[bytes]) -> int:
         """Append *lines*; when this returns they are on disk and under a durable checkpoint.
 
+        In memory there is no disk to be on, and they are sealed when somebody looks (see `seal`).
+
         Returns:
             The index of the first of them.
 
@@ -59,13 +63,44 @@ class Writer:
             LogTampered: The log is not as this or another writer left it.
 
         """
+        if self._lazy is not None:
+            return self._lazy.keep(lines)
         with self._sink.exclusive() as found:
             head = self._accepted(found)
+            if found.head is None:
+                # Entries without a head mean that it was removed, so the head comes first.
+                head = self._seen = self._extended(head, [])
             recovered = [self._describe(one) for one in found.recovered]
             first = head.tree.size + len(recovered)
-            if recovered or lines or found.head is None:
+            if recovered or lines:
                 self._seen = self._extended(head, [*recovered, *lines])
             return first
+
+    @property
+    def waits(self) -> bool:
+        """Whether a commit waits for a disk or a network."""
+        return self._lazy is None
+
+    def open(self) -> None:
+        """Make the head of a new log, or repair and check that of an old one, now rather than at the first record."""
+        if self._lazy is None:
+            self.commit([])
+        else:
+            self.seal()
+
+    def seal(self) -> None:
+        """Bring the head up to date before it is read.
+
+        Raises:
+            AuditError: It cannot be signed.
+
+        """
+        if self._lazy is None:
+            return
+        with self._lazy.exclusive() as found:
+            head, lines = self._accepted(found), self._lazy.unsealed()
+            if lines or found.head is None:
+                self._seen = self._extended(head, lines)
 
     @property
     def head(self) -> Head | None:
@@ -73,15 +108,14 @@ class Writer:
         return self._seen
 
     def _extended(self, head: Head, lines: list[bytes]) -> Head:
-        if lines:
-            leaves = [leaf_hash(line) for line in lines]
-            tree = head.tree.extended(leaves)
-            placed = self._sink.append(head, lines, leaves)
-            head = Head(tree, "", placed.segment, placed.offset)
-        note = sign(Checkpoint.of(head.tree, self._origin).text, self._signers)
-        head = Head(head.tree, note, head.segment, head.offset)
-        self._sink.seal(head)
-        return head
+        leaves = [leaf_hash(line) for line in lines]
+        tree = head.tree.extended(leaves)
+        # Signed before anything is written: a signer that fails leaves nothing behind.
+        note = sign(Checkpoint.of(tree, self._origin).text, self._signers)
+        placed = self._sink.append(head, lines, leaves) if lines else head
+        sealed = Head(tree, note, placed.segment, placed.offset)
+        self._sink.seal(sealed)
+        return sealed
 
     def _accepted(self, found: Found) -> Head:
         """Return the head to build upon, after making sure that it is ours."""

@@ -117,7 +117,7 @@ def test_signatures_of_strangers_are_passed_over_and_forged_ones_are_not(key: Si
         verified_by(forged, [key.verifying_key])
 
 
-def test_a_signer_that_fails_is_an_audit_error():
+def test_a_signer_that_fails_is_an_audit_error(tmp_path: Path):
     """A key service that is down acknowledges nothing, and the next commit is tried again."""
 
     class Service:
@@ -130,7 +130,7 @@ def test_a_signer_that_fails_is_an_audit_error():
             return SigningKey("example.org/audit", SEED).sign(message)
 
     service = Service()
-    logger = AuditLogger("memory", key=service)
+    logger = AuditLogger(tmp_path / "log", key=service)
     logger.log("note", "first")
     service.up = False
     with pytest.raises(AuditError, match="no route"):

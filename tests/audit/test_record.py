@@ -27,10 +27,10 @@ class Breakable(MemorySink):
         super().__init__()
         self.down = False
 
-    def append(self, *args: Any) -> Any:
+    def keep(self, lines: Any) -> Any:
         if self.down:
             raise AuditError("the disk is full")
-        return super().append(*args)
+        return super().keep(lines)
 
 
 class Refusing(Guard):
