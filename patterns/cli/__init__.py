@@ -23,7 +23,7 @@ __all__ = ["main"]
 
 WELL, BAD_NEWS, WRONG_USE, UNREADABLE = 0, 1, 2, 3
 
-_COMMANDS = ("demo", "audit")
+_COMMANDS = ("demo", "audit", "ledger")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from patterns.cli.output import say_json
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["add"]
 
@@ -34,8 +37,9 @@ def _run(options: argparse.Namespace) -> int:
     screen = Silence() if options.json else Screen(pause=_PAUSES[options.pace])
     screen.title(
         "An agent looks after a small shop. The shop and the payment service are real; so are the faults.",
-        "Bare tools: nothing stands between the agent and the world." if options.without else
-        "Every tool is guarded: circuit breaker, idempotency ledger, impact gate, audit log, saga, explanations.",
+        "Bare tools: nothing stands between the agent and the world."
+        if options.without
+        else "Every tool is guarded: circuit breaker, idempotency ledger, impact gate, audit log, saga, explanations.",
     )
     result = run_demo(screen, without=options.without)
     if options.json:

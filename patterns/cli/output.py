@@ -33,7 +33,9 @@ def _speaks_unicode() -> bool:
 
 def _printable(text: str) -> str:
     """Keep control characters of stored text from driving the terminal."""
-    shown = "".join(character if character.isprintable() or character in "\n\t" else repr(character)[1:-1] for character in text)
+    shown = "".join(
+        character if character.isprintable() or character in "\n\t" else repr(character)[1:-1] for character in text
+    )
     encoding = sys.stdout.encoding or "utf-8"
     return shown.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -50,9 +52,9 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
     try:
-        from rich.console import Console  # noqa: PLC0415 - the core does without it
-        from rich.markup import escape  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
     except ImportError:
         return False
     shown = Table(*columns, box=None, header_style="bold")

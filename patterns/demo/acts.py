@@ -74,26 +74,26 @@ def _find_out(world: World, doubt: InDoubt, order: str) -> None:
 
 
 def outage(world: World) -> None:
-    """The payment service is down"""
+    """The payment service is down."""
     world.payments.order_faults(*["down"] * 3)
     _persist(world, world.tools.charge, "A1", 20)
     world.tools.mark_paid("A1")
 
 
 def repeated_call(world: World) -> None:
-    """The model calls the same tool twice"""
+    """The model calls the same tool twice."""
     _persist(world, world.tools.charge, "A1", 20)
 
 
 def lost_answer(world: World) -> None:
-    """The money moves, the answer is lost"""
+    """The money moves, the answer is lost."""
     world.payments.order_faults("lose the answer")
     _persist(world, world.tools.charge, "A2", 180)
     world.tools.mark_paid("A2")
 
 
 def crash(world: World) -> None:
-    """kill -9 between payment and record"""
+    """Kill -9 between payment and record."""
     if not world.again:
         world.tell("note", "the process is killed with SIGKILL the moment the money has moved")
         faults.arm(lambda label: os.kill(os.getpid(), signal.SIGKILL) if label == "demo.paid" else None)
@@ -104,7 +104,7 @@ def crash(world: World) -> None:
 
 
 def bulk_action(world: World) -> None:
-    """A bulk action with a wrong date"""
+    """A bulk action with a wrong date."""
     world.tell("note", f"asked to remove customers not seen since 2016, the model writes 2036; there are {CUSTOMERS}")
     _persist(world, world.tools.delete_customers, "2036-01-01", tries=1)
     left = world.shop.execute("SELECT count(*) FROM customers").fetchone()[0]
@@ -113,7 +113,7 @@ def bulk_action(world: World) -> None:
 
 
 def half_an_order(world: World) -> None:
-    """An order that fails half-way"""
+    """An order that fails half-way."""
     before = stock(world.shop, "desk")
     try:
         if world.safety is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words.add_argument("--without", action="store_true")
     options = words.parse_args(arguments)
     shop, payments = open_shop(options.place / "shop.db"), Payments(options.port)
-    tools, safety = plain_tools(partial(nullcontext, shop), payments), None
+    tools, safety = plain_tools(lambda: nullcontext(shop), payments), None
     if not options.without:
         from patterns.demo.safety import Safety  # noqa: PLC0415 - the bare agent runs without the library
 
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with patterns.run("ticket-4711", tenant="shop", agent="support-bot"):
         for number, act in enumerate(ACTS):
             if number >= options.start:
-                _tell("act", act.__doc__ or act.__name__, number=number)
+                _tell("act", (act.__doc__ or act.__name__).rstrip("."), number=number)
                 act(world)
                 world.again = False
     if safety is not None:

@@ -43,13 +43,15 @@ def show_table(screen: Screen, result: Result, *, without: bool) -> None:
     counted = result.count
     if counted is None:
         raise AssertionError("the demo is not over")
-    screen.table([
-        ("agent", "unguarded" if without else "guarded"),
-        ("charges the agent asked for", str(result.charges_asked)),
-        ("charges the payment service made", str(counted.charges_made)),
-        ("refunds it made", str(counted.refunds_made)),
-        ("charges that were due", str(counted.charges_due)),
-        ("customers lost", str(result.customers_lost)),
-        ("process killed", f"{result.deaths} time{'s' if result.deaths != 1 else ''}"),
-        ("money lost", str(counted.money_lost)),
-    ])
+    screen.table(
+        [
+            ("agent", "unguarded" if without else "guarded"),
+            ("charges the agent asked for", str(result.charges_asked)),
+            ("charges the payment service made", str(counted.charges_made)),
+            ("refunds it made", str(counted.refunds_made)),
+            ("charges that were due", str(counted.charges_due)),
+            ("customers lost", str(result.customers_lost)),
+            ("process killed", f"{result.deaths} time{'s' if result.deaths != 1 else ''}"),
+            ("money lost", str(counted.money_lost)),
+        ]
+    )

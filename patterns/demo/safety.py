@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import patterns
 from attrs import evolve
+
+import patterns
 from patterns import telemetry
 from patterns.demo.client import PaymentDown
 from patterns.demo.spans import file_provider
