@@ -1,0 +1,87 @@
+"""Which actions belong to which block: positions would not tell, for parallel blocks share a log."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from patterns.rollback.log import UndoLog
+    from patterns.rollback.machine import Action
+    from patterns.rollback.mode import Mode
+
+    TakeBack = Callable[[Iterable[Action], Mode], Awaitable[Any]]
+
+__all__ = ["Extent", "ended_late", "written_down"]
+
+_extents: contextvars.ContextVar[tuple[Extent, ...]] = contextvars.ContextVar("patterns_undo_extents", default=())
+
+
+class Extent:
+    """The actions of one block, those of the blocks inside it included.
+
+    Args:
+        log: Where they are written down.
+
+    """
+
+    def __init__(self, log: UndoLog) -> None:
+        self.log = log
+        self._ids: set[str] = set()
+        self._before: tuple[Extent, ...] = ()
+        self._is_open = False
+        self._take_back: TakeBack | None = None
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """The block's actions, in order."""
+        return tuple(action for action in self.log.actions if action.id in self._ids)
+
+    def holds(self, action: Action) -> bool:
+        """Whether *action* was begun in the block."""
+        return action.id in self._ids
+
+    def add(self, action: Action) -> None:
+        """Count *action* among the block's."""
+        self._ids.add(action.id)
+
+    def open(self) -> None:
+        """Begin to collect the actions of this context and of those that spring from it."""
+        self._before, self._is_open = _extents.get(), True
+        _extents.set((*self._before, self))
+
+    def close(self) -> None:
+        """End what `open` began; a block may be left from another context than it was entered in."""
+        self._is_open = False
+        if self in _extents.get():
+            _extents.set(self._before)
+
+    def failed(self, take_back: TakeBack) -> None:
+        """From now on, hand an action that ends only now, in a task that outlived the block, to *take_back*."""
+        self._take_back = take_back
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what begins now belongs to the block."""
+        return self._is_open
+
+    async def late(self, action: Action, mode: Mode) -> None:
+        """Take back *action*, which ended after its block had failed."""
+        if self._take_back is not None and self.holds(action):
+            await self._take_back((action,), mode)
+
+
+def written_down(log: UndoLog, action: Action) -> None:
+    """Tell the blocks around that *action* was written down in *log*."""
+    for extent in _extents.get():
+        if extent.log is log and extent.is_open:
+            extent.add(action)
+
+
+async def ended_late(log: UndoLog, action: Action, mode: Mode) -> None:
+    """Let the blocks around that failed meanwhile take back *action*."""
+    for extent in _extents.get():
+        if extent.log is log:
+            await extent.late(action, mode)
