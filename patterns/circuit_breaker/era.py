@@ -1,0 +1,144 @@
+"""What is counted during one era of a circuit.
+
+A success that comes while nothing else happens is one atomic step of a
+C-level counter (``next(era.ticks)``), without a lock; everything else is done
+under the breaker's lock. Since failures take their number from the same
+counter, "in a row" and "among the last N" need no word from the successes.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING
+
+from patterns.circuit_breaker.machine import ADMITS_ALL, State
+from patterns.circuit_breaker.rules import Counts
+from patterns.circuit_breaker.windows import look_back
+
+if TYPE_CHECKING:
+    from patterns.circuit_breaker.events import StateChanged
+    from patterns.circuit_breaker.machine import Circuit, Lease
+    from patterns.circuit_breaker.rules import Window
+
+__all__ = ["Era", "Probe"]
+
+_STANDS = {
+    State.CLOSED: "is closed",
+    State.OPEN: "is open",
+    State.HALF_OPEN: "is half open and waits for its probes",
+    State.FORCED_OPEN: "was opened by hand",
+    State.DISABLED: "is disabled",
+}
+
+
+class Era:
+    """The calls admitted between two moves of the circuit; also the permit of each of them.
+
+    Args:
+        circuit: What the machine knows; replaced while the era goes on, only ever by one of the same era.
+        windows: What the rule looks back on; empty if this era is not judged by a rule.
+        name: The breaker's.
+
+    Attributes:
+        free: Whether everybody is admitted without a question.
+        ticks: Gives each call that ended the next number.
+        began: The change of state that began it, if it was one.
+        edge: Monotonic second before which a success has nothing to do but to tick.
+        text: Why a call is refused, in words.
+        facts: The same as the attributes of the error.
+
+    """
+
+    __slots__ = (
+        "_failures",
+        "_last_failure",
+        "_looks",
+        "_peeks",
+        "_run",
+        "_slow",
+        "_total",
+        "began",
+        "circuit",
+        "edge",
+        "facts",
+        "free",
+        "text",
+        "ticks",
+    )
+
+    def __init__(self, circuit: Circuit, windows: tuple[Window, ...], name: str) -> None:
+        self.circuit = circuit
+        self.free = circuit.state in ADMITS_ALL
+        self.text = f"the circuit {name!r} {_STANDS[circuit.state]}: {circuit.reason}"
+        self.facts = {"breaker": name, "state": circuit.state.value, "reason": circuit.reason}
+        self.began: StateChanged | None = None
+        self.ticks = count(1)
+        self._peeks = 0
+        self._total = 0
+        self._failures = 0
+        self._slow = 0
+        self._run = 0
+        self._last_failure = 0
+        self._looks = {window: look_back(window, circuit.since) for window in windows}
+        self.edge = min((look.edge for look in self._looks.values()), default=inf)
+
+    @property
+    def totals(self) -> Counts:
+        """How the calls of the whole era ended, as of the last look."""
+        return Counts(self._total, self._failures, self._slow)
+
+    @property
+    def streak(self) -> int:
+        """How many failed since the last success."""
+        return self._run if self._total == self._last_failure else 0
+
+    @property
+    def seen(self) -> Counts:
+        """How the calls of the first window ended, or of the whole era if there is none; as of the last look."""
+        return next((look.counts(self.totals) for look in self._looks.values()), self.totals)
+
+    def counts(self, window: Window, /) -> Counts:
+        """Return how the calls of *window* ended, as of the last look."""
+        return self._looks[window].counts(self.totals)
+
+    def add(self, now: float, *, failed: bool, slow: bool, weight: int = 1) -> None:
+        """Count a call that ended *now*, as *weight* calls; needs the lock."""
+        number = next(self.ticks) - self._peeks
+        self._total = number - 1
+        self._roll(now)
+        self._note(number, failed=failed, slow=slow)
+        for _ in range(weight - 1):
+            self._note(next(self.ticks) - self._peeks, failed=failed, slow=slow)
+
+    def look(self, now: float) -> None:
+        """Bring everything up to *now*; needs the lock."""
+        self._total = next(self.ticks) - self._peeks - 1
+        self._peeks += 1
+        self._roll(now)
+
+    def _roll(self, now: float) -> None:
+        if now >= self.edge:
+            for look in self._looks.values():
+                look.roll(now, self.totals)
+            self.edge = min(look.edge for look in self._looks.values())
+
+    def _note(self, number: int, *, failed: bool, slow: bool) -> None:
+        self._total = number
+        if failed:
+            self._run = self._run + 1 if number == self._last_failure + 1 else 1
+            self._last_failure = number
+            self._failures += 1
+        self._slow += slow
+        for look in self._looks.values():
+            look.note(number, failed=failed, slow=slow)
+
+
+class Probe:
+    """The permit of a call that is let through to find out."""
+
+    __slots__ = ("era", "lease")
+
+    def __init__(self, era: Era, lease: Lease) -> None:
+        self.era = era
+        self.lease = lease

@@ -1,0 +1,194 @@
+"""Puts a breaker around calls; in the fast lane a success costs a look at the clock and a tick."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from patterns.circuit_breaker.era import Era
+from patterns.circuit_breaker.events import CallRefused
+from patterns.circuit_breaker.machine import State
+from patterns.circuit_breaker.rules import LastSeconds
+from patterns.circuit_breaker.verdict import IGNORE, SUCCESS, Ending
+from patterns.errors import CircuitOpen
+from patterns.kernel.guard import Bracket
+from patterns.kernel.outcome import Abandoned, Raised, Returned
+from patterns.kernel.target import Kind
+
+if TYPE_CHECKING:
+    from patterns.circuit_breaker.engine import Engine
+    from patterns.circuit_breaker.verdict import Judge, Verdict
+    from patterns.kernel.call import Call, Proceed
+    from patterns.kernel.outcome import Outcome
+    from patterns.kernel.target import Target
+
+__all__ = ["CarefulGuard", "PlainGuard", "ProtectGuard", "guard_for"]
+
+_SUCCEEDED = Ending(SUCCESS)
+_NOTHING = Ending(IGNORE)
+
+
+class ProtectGuard(Bracket):
+    """The breaker around calls whose results and times need no look.
+
+    Args:
+        engine: The circuit.
+        judge: What an outcome says.
+        call: Name of the function or step.
+
+    """
+
+    name = "breaker.protect"
+
+    def __init__(self, engine: Engine, judge: Judge, call: str | None = None) -> None:
+        self.engine = engine
+        self.judge = judge
+        self.call = call
+        self.now = engine.now
+
+    def bind(self, target: Target) -> ProtectGuard:
+        """Return the guard that knows the name of *target*."""
+        return guard_for(self.engine, self.judge, target)
+
+    def admit(self) -> Any:
+        """Return a permit, or raise `CircuitOpen`."""
+        era = self.engine.era
+        if era.free:
+            return era
+        permit = self.engine.ask()
+        if permit is None:
+            raise self.engine.refusal(self.call)
+        return permit
+
+    def returned(self, permit: Any, value: Any) -> None:
+        """Count a success."""
+        del value
+        if permit.__class__ is Era and self.now() < permit.edge:
+            next(permit.ticks)
+        else:
+            self.engine.settle(permit, _SUCCEEDED)
+
+    def raised(self, permit: Any, error: BaseException) -> None:
+        """Count what the judge says."""
+        self.engine.settle(permit, Ending.of(self.judge.of_error(error), error))
+
+    def abandoned(self, permit: Any, error: BaseException) -> None:
+        """Give a probe's place back; nobody knows what would have come of it."""
+        del error
+        self.released(permit)
+
+    def released(self, permit: Any) -> None:
+        """Give a probe's place back; the dependency was not called."""
+        self.engine.settle(permit, _NOTHING)
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        """Do the same within a stack, and say so on the call and its span."""
+        before = self.engine.era
+        permit = self._admitted(call)
+        admitted = self._tell_change(call, before)
+        call.note(self.name, breaker__name=self.engine.name, breaker__state=admitted.circuit.state.value)
+        try:
+            outcome = await call.attempt(proceed)
+        except GeneratorExit as closed:
+            self.abandoned(permit, closed)
+            raise
+        self._ended(permit, outcome)
+        after = self._tell_change(call, admitted)
+        if after is not admitted:
+            call.note(self.name, breaker__moved_to=after.circuit.state.value)
+        return outcome.unwrap()
+
+    def _admitted(self, call: Call) -> Any:
+        try:
+            return self.admit()
+        except CircuitOpen as refusal:
+            state, wait = State(refusal.state), refusal.retry_after
+            source, at = self.engine.name, self.engine.wall()
+            call.events.append(CallRefused(source=source, at=at, call=call.name, state=state, retry_after=wait))
+            call.note(self.name, breaker__name=source, breaker__state=state.value)
+            if wait is not None:
+                call.note(self.name, breaker__retry_after=wait)
+            raise
+
+    def _tell_change(self, call: Call, before: Era) -> Era:
+        """Put a change of state since *before* among the call's events; return the era of now."""
+        now = self.engine.era
+        if now is not before and now.began is not None:
+            call.events.append(now.began)
+        return now
+
+    def _ended(self, permit: Any, outcome: Outcome) -> None:
+        match outcome:
+            case Returned(value):
+                self.returned(permit, value)
+            case Raised(error):
+                self.raised(permit, error)
+            case Abandoned(error):
+                self.abandoned(permit, error)
+            case _:
+                self.released(permit)
+
+
+class PlainGuard(ProtectGuard):
+    """Where nothing depends on time, a success is a tick."""
+
+    def returned(self, permit: Any, value: Any) -> None:
+        """Count a success."""
+        del value
+        if permit.__class__ is Era:
+            next(permit.ticks)
+        else:
+            self.engine.settle(permit, _SUCCEEDED)
+
+
+class CarefulGuard(ProtectGuard):
+    """Where results are judged or slow calls count; the permit is paired with the time of admission."""
+
+    def __init__(self, engine: Engine, judge: Judge, call: str | None, *, is_block: bool) -> None:
+        super().__init__(engine, judge, call)
+        self.over = inf if engine.policy.slow_over is None else engine.policy.slow_over
+        self.judged = judge.failed_results is not None
+        self.is_block = is_block
+
+    def admit(self) -> Any:
+        """Return a permit and the time, or raise `CircuitOpen`."""
+        era = self.engine.era
+        return (era if era.free else super().admit()), self.now()
+
+    def returned(self, permit: Any, value: Any) -> None:
+        """Count what the judge says, and whether it took too long."""
+        admitted, started = permit
+        verdict = self._of_value(value) if self.judged else SUCCESS
+        now = self.now()
+        slow = now - started > self.over
+        if verdict is SUCCESS and not slow and admitted.__class__ is Era and now < admitted.edge:
+            next(admitted.ticks)
+        else:
+            self.engine.settle(admitted, Ending.of(verdict, slow=slow))
+
+    def _of_value(self, value: Any) -> Verdict:
+        # A block that was given no result has nothing to judge.
+        return SUCCESS if value is None and self.is_block else self.judge.of_value(value)
+
+    def raised(self, permit: Any, error: BaseException) -> None:
+        """Count what the judge says, and whether it took too long."""
+        admitted, started = permit
+        slow = self.now() - started > self.over
+        self.engine.settle(admitted, Ending.of(self.judge.of_error(error), error, slow=slow))
+
+    def released(self, permit: Any) -> None:
+        """Give a probe's place back."""
+        self.engine.settle(permit[0], _NOTHING)
+
+
+_UNJUDGED = frozenset({Kind.GENERATOR, Kind.ASYNC_GENERATOR})
+"""Their time is mostly the consumer's, and what they return is not what they are asked for."""
+
+
+def guard_for(engine: Engine, judge: Judge, target: Target) -> ProtectGuard:
+    """Return the cheapest guard that sees all the breaker must see of *target*."""
+    careful = engine.policy.slow_over is not None or judge.failed_results is not None
+    if careful and target.kind not in _UNJUDGED:
+        return CarefulGuard(engine, judge, target.name, is_block=target.is_block)
+    timed = any(isinstance(window, LastSeconds) for window in engine.policy.windows)
+    return (ProtectGuard if timed else PlainGuard)(engine, judge, target.name)
