@@ -72,9 +72,13 @@ def test_a_lone_caller_needs_no_thread(store: Store):
 def test_many_callers_need_few_transactions(store: Store):
     """Six hundred swaps by sixty threads share theirs."""
     commits = Fault(BEFORE, lambda: None)
+
+    def claim(number: int) -> list[Lost | None]:
+        return [store.cells.swap([Change(f"{number}/{step}", ABSENT, b"x")]) for step in range(10)]
+
     with inject(commits):
-        in_threads(60, lambda number: [put(store.cells, f"{number}", b"%d" % step) for step in range(10)])
-    assert 60 == len(store.cells.scan("", limit=100))
+        assert [[None] * 10] * 60 == in_threads(60, claim)
+    assert 600 == len(store.cells.scan("", limit=1000))
     assert commits.reached < 300
 
 

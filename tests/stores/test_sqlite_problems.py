@@ -205,7 +205,7 @@ def test_a_value_no_database_holds_is_refused(path: Path):
     """The error says so, and the store goes on."""
     store = open_store(f"sqlite:///{path}")
     length = sqlite3.SQLITE_LIMIT_LENGTH
-    store._engine._connections.write(lambda connection: connection.setlimit(length, 1000))
+    store._engine._connections.write(lambda cursor: cursor.connection.setlimit(length, 1000))
     with pytest.raises(StoreUnavailable, match="cannot keep a value of that size"):
         put(store.cells, "b", b"x" * 2000)
     put(store.cells, "b", b"x")
@@ -213,8 +213,9 @@ def test_a_value_no_database_holds_is_refused(path: Path):
 
 
 @pytest.mark.parametrize("fate", ["replaced", "removed"])
-def test_a_file_taken_away_is_noticed(fate: str, path: Path):
+def test_a_file_taken_away_is_noticed(fate: str, path: Path, monkeypatch: pytest.MonkeyPatch):
     """Nothing is recorded where no other process would see it."""
+    monkeypatch.setattr("patterns.stores.sqlite.file._CHECK_EVERY", 0.0)
     store = open_store(f"sqlite:///{path}")
     put(store.cells, "a", b"x")
     copy = path.with_name("copy.db")

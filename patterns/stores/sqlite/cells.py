@@ -22,9 +22,9 @@ _READ = "SELECT version, value FROM patterns_cells WHERE key = ?"
 _VERSION = "SELECT version FROM patterns_cells WHERE key = ?"
 _SCAN = "SELECT key, version, value FROM patterns_cells WHERE key >= ? ORDER BY key LIMIT ?"
 _SCAN_TO = "SELECT key, version, value FROM patterns_cells WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
-_CREATE = "INSERT INTO patterns_cells VALUES (?, (SELECT version + 1 FROM patterns_floor), ?)"
-_UPDATE = "UPDATE patterns_cells SET version = version + 1, value = ? WHERE key = ?"
-_DELETE = "DELETE FROM patterns_cells WHERE key = ?"
+_CREATE = "INSERT INTO patterns_cells VALUES (?, (SELECT version + 1 FROM patterns_floor), ?) ON CONFLICT DO NOTHING"
+_UPDATE = "UPDATE patterns_cells SET version = version + 1, value = ? WHERE key = ? AND version = ?"
+_DELETE = "DELETE FROM patterns_cells WHERE key = ? AND version = ?"
 _RAISE_FLOOR = "UPDATE patterns_floor SET version = max(version, ?)"
 
 _LOG_SIZE = "SELECT max(position) + 1 FROM patterns_log WHERE name = ?"
@@ -135,21 +135,38 @@ def _scan(keys: tuple[str, str | None], limit: int, connection: Connection) -> l
 
 
 def _swap(changes: Sequence[Change], cursor: Cursor) -> Lost | None:
+    if len(changes) == 1:
+        return None if _apply(changes[0], cursor) else _lost(changes[0], cursor)
     # All checks come before the first write, so a loser needs no savepoint.
     for change in changes:
-        row = cursor.execute(_VERSION, (change.key,)).fetchone()
-        version = ABSENT if row is None else row[0]
-        if version != change.seen:
-            return Lost(change.key, version)
+        if (lost := _lost(change, cursor)) is not None:
+            return lost
     for change in changes:
-        if change.value is None:
-            cursor.execute(_RAISE_FLOOR, (change.seen,))
-            cursor.execute(_DELETE, (change.key,))
-        elif change.seen == ABSENT:
-            cursor.execute(_CREATE, (change.key, change.value))
-        else:
-            cursor.execute(_UPDATE, (change.value, change.key))
+        _apply(change, cursor)
     return None
+
+
+def _lost(change: Change, cursor: Cursor) -> Lost | None:
+    row = cursor.execute(_VERSION, (change.key,)).fetchone()
+    version = ABSENT if row is None else row[0]
+    return None if version == change.seen else Lost(change.key, version)
+
+
+def _apply(change: Change, cursor: Cursor) -> bool:
+    """Make the change; return False if nothing was there to be changed, or nothing had to be."""
+    key, seen, value = change.key, change.seen, change.value
+    if value is not None:
+        if seen == ABSENT:
+            cursor.execute(_CREATE, (key, value))
+        else:
+            cursor.execute(_UPDATE, (value, key, seen))
+    elif seen == ABSENT:
+        return False
+    else:
+        cursor.execute(_DELETE, (key, seen))
+        if cursor.rowcount:
+            cursor.execute(_RAISE_FLOOR, (seen,))
+    return cursor.rowcount == 1
 
 
 def _append(name: str, values: Sequence[bytes], cursor: Cursor) -> int:

@@ -38,6 +38,7 @@ class Engine:
         self._file = file
         self._connections = Connections(file)
         self._group = GroupCommit(self._commit)
+        self._setting: tuple[Cursor, bool] | None = None
         self.watchers = PollingWatchers(self._connections.read)
         finalize(self, self._connections.close)  # for those who forget to
 
@@ -111,12 +112,11 @@ class Engine:
                     self._commit([request])
         else:
             faults.reach("sqlite.swap.after_commit")
-            self.watchers.notify([change for request in batch if not request.lost for change in request.changes])
+            if self.watchers.anybody:
+                self.watchers.notify([change for request in batch if not request.lost for change in request.changes])
 
-    def _transact(self, batch: Sequence[Request[Any]], connection: Connection) -> None:
-        cursor = connection.cursor()
-        durable = any(request.durable for request in batch)
-        cursor.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+    def _transact(self, batch: Sequence[Request[Any]], cursor: Cursor) -> None:
+        self._set_durability(cursor, any(request.durable for request in batch))
         self._file.patiently(partial(cursor.execute, "BEGIN IMMEDIATE"))
         try:
             for request in batch:
@@ -124,8 +124,14 @@ class Engine:
             faults.reach("sqlite.swap.before_commit")
             cursor.execute("COMMIT")
         finally:
-            if connection.in_transaction:
+            if cursor.connection.in_transaction:
                 cursor.execute("ROLLBACK")
+
+    def _set_durability(self, cursor: Cursor, durable: bool) -> None:  # noqa: FBT001 - one of two, and private
+        setting = (cursor, durable)
+        if setting != self._setting:
+            cursor.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+            self._setting = setting
 
     def _explain(self, problem: Exception) -> Exception:
         if isinstance(problem, StoreUnavailable):  # one each: an error is raised in one thread only

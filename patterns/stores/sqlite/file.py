@@ -38,6 +38,7 @@ _SCHEMA = (
 )
 
 _OLDEST = (3, 24, 0)
+_CHECK_EVERY = 0.1  # seconds; looking a path up costs a tenth of a transaction
 _FIRST_PAUSE, _LAST_PAUSE = 0.0001, 0.002
 
 # Primary result code -> what is wrong, what helps.
@@ -76,6 +77,7 @@ class DatabaseFile:
         self.path = Path(path).resolve()
         self._patience = patience
         self._identity: tuple[int, int] | None = None
+        self._next_check = 0.0
 
     def prepare(self) -> None:
         """Make sure that the file is ours and has our tables, creating it if need be.
@@ -117,10 +119,16 @@ class DatabaseFile:
             raise self.unavailable(problem) from problem
         return connection
 
+    def check_now_and_then(self) -> None:
+        """Do `check_in_place` if it was not done within the last tenth of a second."""
+        if SYSTEM_CLOCK.now() >= self._next_check:
+            self.check_in_place()
+
     def check_in_place(self) -> None:
         """Raise `StoreUnavailable` if the file was removed or replaced: nobody else would see what we record."""
         if self._identity_now() != self._identity:
             self.refuse("was removed or replaced while in use", "restart every process that uses it")
+        self._next_check = SYSTEM_CLOCK.now() + _CHECK_EVERY
 
     def patiently(self, work: Callable[[], T]) -> T:
         """Return what *work* returns, trying again as long as patience lasts while another process holds a lock.
