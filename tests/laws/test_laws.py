@@ -8,12 +8,12 @@ import inspect
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.laws.conftest import PATTERNS, STREAMING, Bench, orders
 
 import patterns
 from patterns.errors import CircuitOpen, Refused
 from patterns.kernel.guard import Guard, attach
 from patterns.testing.shapes import FUNCTION_SHAPES, SHAPES, Guarding, decorated
+from tests.laws.conftest import PATTERNS, STREAMING, Bench, orders
 
 EVERY = [
     (shape, order)
@@ -137,7 +137,7 @@ def test_signature_and_kind_stay(order, bench):
     def undo(**_):
         """Take it back."""
 
-    bench._undo = lambda: Guarding("undo", bench.undo.undoable(undo=undo), None)  # noqa: SLF001 - another undo
+    bench._undo = lambda: Guarding("undo", bench.undo.undoable(undo=undo), None)
     guarded = decorated(bench.guardings(order), tool)
     aguarded = decorated(bench.guardings(order), atool)
 
@@ -221,5 +221,7 @@ def test_each_pattern_has_its_span(shape, name, bench, spans):
     call = next(span for span in spans.finished() if span.parent is None)
     assert "executed" == call.attributes["patterns.outcome"]
     assert list(call.attributes["patterns.guards"]) == [
-        span.name for span in spans.finished() if span.parent is not None and span.parent.span_id == call.context.span_id
+        span.name
+        for span in spans.finished()
+        if span.parent is not None and span.parent.span_id == call.context.span_id
     ]
