@@ -272,6 +272,20 @@ def test_a_locked_file_is_waited_for_when_reading(path: Path):
     store.close()
 
 
+def test_a_first_write_waits_for_an_exclusive_lock(path: Path):
+    """Already the settings of a new connection may meet with it."""
+    store = open_store(f"sqlite:///{path}", busy_timeout=10)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    timer = threading.Timer(0.03, other.close)
+    timer.start()
+    store.cells.swap([Change("b", ABSENT, b"x")])
+    timer.join()
+    assert b"x" == value(store.cells, "b")
+    store.close()
+
+
 def test_eight_processes_may_make_the_file_at_once(tmp_path: Path):
     """Opening a new file is a race that everybody survives."""
 

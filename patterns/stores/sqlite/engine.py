@@ -116,8 +116,7 @@ class Engine:
                 self.watchers.notify([change for request in batch if not request.lost for change in request.changes])
 
     def _transact(self, batch: Sequence[Request[Any]], cursor: Cursor) -> None:
-        self._set_durability(cursor, any(request.durable for request in batch))
-        self._file.patiently(partial(cursor.execute, "BEGIN IMMEDIATE"))
+        self._file.patiently(partial(self._begin, cursor, any(request.durable for request in batch)))
         try:
             for request in batch:
                 request.run(cursor)
@@ -127,11 +126,12 @@ class Engine:
             if cursor.connection.in_transaction:
                 cursor.execute("ROLLBACK")
 
-    def _set_durability(self, cursor: Cursor, durable: bool) -> None:  # noqa: FBT001 - one of two, and private
+    def _begin(self, cursor: Cursor, durable: bool) -> None:  # noqa: FBT001 - one of two, and private
         setting = (cursor, durable)
         if setting != self._setting:
             cursor.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
             self._setting = setting
+        cursor.execute("BEGIN IMMEDIATE")
 
     def _explain(self, problem: Exception) -> Exception:
         if isinstance(problem, StoreUnavailable):  # one each: an error is raised in one thread only

@@ -110,13 +110,10 @@ class DatabaseFile:
         """
         self.check_in_place()
         connection = self._open()
-        try:
-            if sys.platform == "darwin":  # there a plain fsync leaves the data in the drive's cache
-                connection.execute("PRAGMA fullfsync = ON")
-            connection.execute(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
-        except sqlite3.Error as problem:
-            connection.close()
-            raise self.unavailable(problem) from problem
+        if sys.platform == "darwin":  # there a plain fsync leaves the data in the drive's cache
+            connection.execute("PRAGMA fullfsync = ON")
+        if not writing:
+            connection.execute("PRAGMA query_only = ON")
         return connection
 
     def check_now_and_then(self) -> None:

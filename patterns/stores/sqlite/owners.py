@@ -69,7 +69,9 @@ class FlockOwners:
         """Return True, False if *owner* is proven dead, or None if it cannot be told."""
         if not _OWNER.fullmatch(owner):
             return None
-        path = self._directory / owner
+        if _mine.holds(owner):
+            return True
+        path = f"{self._directory}/{owner}"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -82,7 +84,8 @@ class FlockOwners:
         finally:
             os.close(descriptor)
         if locked is False:
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # somebody else has found out as well
+                os.unlink(path)
         return locked
 
 
@@ -104,6 +107,10 @@ class _Mine:
             if not (directory / owner).exists():  # new, or swept away by a cleaner of old files
                 self._files[directory] = owner, _lock_file(directory, owner)
             return owner
+
+    def holds(self, owner: str) -> bool:
+        with self._lock:
+            return any(each == owner for each, _descriptor in self._files.values())
 
     def before_fork(self) -> None:
         self._held = self._lock.acquire(timeout=forking.PATIENCE)
