@@ -1,0 +1,230 @@
+"""The ledger's guard: claim before the body, settle after it, replay instead of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from patterns.errors import ApprovalDenied, EffectFailed, InFlight, Misuse, misuse
+from patterns.kernel import faults
+from patterns.kernel.commit import Claim, ClaimLost, cells_of
+from patterns.kernel.drive import finish_at_once
+from patterns.kernel.outcome import Abandoned, Raised, Refused, Replayed, Returned
+from patterns.kernel.stack import Guard
+from patterns.kernel.storage import Blocking
+from patterns.kernel.target import Kind
+from patterns.ledger import announcements
+from patterns.ledger.annotations import declared_classes, refuse_unrecordable
+from patterns.ledger.books import Handling
+from patterns.ledger.failures import Meaning
+from patterns.ledger.machine import Doubt, Fail, Free, Moved, News, Refusal, Settle, TakeBack
+from patterns.ledger.meeting import Meeting
+from patterns.ledger.raised import describe, rebuild, text_of
+from patterns.ledger.record import Record, State
+from patterns.ledger.results import replayed_result, result_text
+from patterns.ledger.value_classes import Classes
+
+if TYPE_CHECKING:
+    from patterns.kernel.call import Call, Proceed
+    from patterns.kernel.outcome import Outcome
+    from patterns.kernel.storage import AsyncCells
+    from patterns.kernel.target import Target
+    from patterns.ledger.keys import Effect, Keys
+    from patterns.ledger.machine import Report
+    from patterns.ledger.meeting import Attempt
+    from patterns.ledger.telling import Telling
+
+__all__ = ["OnceGuard"]
+
+
+class OnceGuard(Guard):
+    """Runs an effect at most once.
+
+    Args:
+        handling: What the calls of the tool share.
+        telling: How its effects are told apart.
+        keys: `telling`, checked against the target; None until the guard is bound to one.
+
+    """
+
+    name = "ledger.once"
+
+    def __init__(self, handling: Handling, telling: Telling, keys: Keys | None = None) -> None:
+        self._handling = handling
+        self._books = handling.books
+        self._telling = telling
+        self._keys = keys
+
+    def bind(self, target: Target) -> OnceGuard:
+        """Return the guard of *target*.
+
+        Raises:
+            Misuse: It is a generator, or its options, name or return annotation do not allow it to be guarded.
+
+        """
+        if target.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
+            misuse(
+                f"{target.name} is a {target.kind.value}: its effects happen while it is consumed, and what it yields"
+                " is gone then, so it cannot be run once and handed out again",
+                wrong=f"@ledger.once\n           def {target.name}(...): yield ...",
+                right=f"@ledger.once\n           def {target.name}(...): return [...]\n"
+                '    or:    with ledger.step("page 1") as step: ... inside it, around each effect',
+            )
+        if not target.is_block:
+            refuse_unrecordable(target)
+        policy = self._handling.policy.bound_to(target)
+        keys = self._telling.keys_of(target, self._books.name, policy.guarantee.text)
+        classes = Classes(lambda: declared_classes(target.function))
+        return OnceGuard(Handling(self._books, policy, classes), self._telling, keys)
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the effect, or wait for who runs it, or hand out what is recorded."""
+        if self._keys is None:
+            raise AssertionError("a guard is bound to its target before the first call")
+        effect = self._keys.effect_of(call)
+        _refuse_echo(call, effect)
+        cells = cells_of(self._books.store, call)
+        meeting = Meeting(self._handling, effect, call, cells)
+        while True:
+            met = await meeting.meet()
+            if isinstance(met, Record):
+                return self._replay(call, effect, met)
+            outcome = await self._attempt(call, effect, met, cells, proceed)
+            if outcome is not None:
+                return outcome.unwrap()
+
+    async def _attempt(
+        self, call: Call, effect: Effect, attempt: Attempt, cells: AsyncCells, proceed: Proceed
+    ) -> Outcome | None:
+        """Return how the call ended, or None if somebody else was quicker to claim the effect."""
+        record, store = attempt.record, self._books.store
+        back = TakeBack(fence=record.fence, owner=record.owner or "")
+        claim = Claim(
+            store, attempt.changes, effect=True, revert=lambda: self._settle(call, effect, attempt, cells, back)
+        )
+        call.at_commit(claim)
+        call.idempotency_key, call.fence = effect.downstream, record.fence
+        try:
+            outcome = await call.attempt(proceed)
+        except GeneratorExit as closing:
+            # The coroutine is closed by force and cannot await any more, so the store is called as from a thread.
+            if claim.committed:
+                report = self._report(Abandoned(closing), record)
+                finish_at_once(self._settle(call, effect, attempt, Blocking(store.cells), report))
+            raise
+        if claim.committed:
+            ended = back if isinstance(outcome, (Refused, Replayed)) else self._report(outcome, record)
+            await call.shield(self._settle(call, effect, attempt, cells, ended), suspends=cells.suspends)
+            return outcome
+        call.withdraw(claim)
+        lost = isinstance(outcome, Refused) and isinstance(outcome.error, ClaimLost) and outcome.error.claim is claim
+        return None if lost else outcome
+
+    # Settling
+
+    def _report(self, outcome: Outcome, record: Record) -> Report:
+        """Return what the attempt that made *record* reports."""
+        fence, owner = record.fence, record.owner or ""
+        match outcome:
+            case Returned(value):
+                text = result_text(value, self._handling.classes, self._handling.policy.largest_result)
+                return Settle(fence=fence, owner=owner, result=text)
+            case Raised(error) | Abandoned(error):
+                match self._handling.policy.failures.meaning(error):
+                    case Meaning.FAILED:
+                        return Fail(fence=fence, owner=owner, error=describe(error, self._handling.classes))
+                    case Meaning.NOT_PERFORMED:
+                        return Free(fence=fence, owner=owner, error=describe(error, self._handling.classes))
+                    case Meaning.IN_DOUBT:
+                        return Doubt(fence=fence, owner=owner, why=text_of(error))
+        raise AssertionError(f"{outcome!r} is not how a body ends")
+
+    async def _settle(
+        self, call: Call, effect: Effect, attempt: Attempt, cells: AsyncCells, report: Report | TakeBack
+    ) -> None:
+        """Write the *report*; whatever happens to it, the caller gets what the body returned or raised."""
+        books, record = self._books, attempt.record
+        faults.reach("ledger.settle.before")
+        try:
+            answer = await books.settle(cells, effect.cell, record, attempt.seen, report)
+        except BaseException as problem:
+            books.unsettled[effect.cell] = report
+            announcements.unsettled(books, record, text_of(problem), call)
+            if not isinstance(problem, Exception):
+                raise
+            return
+        faults.reach("ledger.settle.after")
+        self._tell(call, effect, answer, record)
+
+    def _tell(self, call: Call, effect: Effect, answer: Moved | Refusal, claimed: Record) -> None:
+        news = answer.news if isinstance(answer, Moved) else News.LATE
+        if call.trace is not None:
+            call.note(self.name, ledger__result=_RESULTS[news], ledger__key_hash=effect.hash)
+        if isinstance(answer, Refusal):
+            announcements.unsettled(self._books, claimed, answer.reason.value, call)
+        elif answer.record is not None and news is News.LATE:
+            announcements.reported_late(self._books, answer.record, claimed.fence, call)
+        elif answer.record is not None and news is not News.TAKEN_BACK:
+            announcements.recorded(self._books, answer.record, call)
+
+    # Replaying
+
+    def _replay(self, call: Call, effect: Effect, record: Record) -> Any:
+        call.is_replay, call.replayed_from = True, record.id
+        call.idempotency_key, call.fence = effect.downstream, record.fence
+        if call.trace is not None:
+            call.note(self.name, ledger__result="replayed", ledger__key_hash=effect.hash)
+            call.trace.link(record.trace, "replay_of")
+        announcements.replayed(self._books, record, call)
+        if record.state is State.DONE:
+            return replayed_result(record, self._handling.classes, call.name)
+        error = rebuild(record, self._handling.classes) if record.state is State.FAILED else _void(record, call)
+        return Replayed(error=error).unwrap()
+
+
+_RESULTS = {
+    News.DONE: "executed",
+    News.FAILED: "failed",
+    News.FREED: "freed",
+    News.IN_DOUBT: "in_doubt",
+    News.LATE: "late",
+    News.TAKEN_BACK: "taken_back",
+}
+
+
+def _void(record: Record, call: Call) -> Exception:
+    last = record.notes[-1] if record.notes else {}
+    reason = str(last.get("note") or "no reason was given")
+    if record.approval is not None:
+        return ApprovalDenied(
+            f"{call.name} was not approved: {reason}", call=call.name, approval_id=record.approval, reason=reason
+        )
+    return EffectFailed(
+        f"{call.name} was given up: {reason}", call=call.name, effect_id=record.id, error_type="", error=reason
+    )
+
+
+def _refuse_echo(call: Call, effect: Effect) -> None:
+    """Refuse a call that would wait for itself, and a second guard of the same ledger around one call.
+
+    Raises:
+        InFlight: The effect is made from within itself.
+        Misuse: The function is decorated twice.
+
+    """
+    if call.claims and any(change.key == effect.cell for claim in call.claims for change in claim.changes):
+        raise Misuse.shown(
+            f"{call.name} is guarded twice by one ledger",
+            wrong="@ledger.once\n           @ledger.once",
+            right="@ledger.once",
+        )
+    caller = call.parent
+    while caller is not None:
+        if caller.idempotency_key == effect.downstream:
+            raise InFlight(
+                f"{call.name} calls itself with the same arguments, and would wait for itself",
+                call=call.name,
+                holder=caller.id,
+                until=None,
+                effect_id=effect.identity.id,
+            )
+        caller = caller.parent

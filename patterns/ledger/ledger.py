@@ -1,0 +1,394 @@
+"""The ledger: every effect at most once, and none forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from patterns.errors import misuse
+from patterns.kernel.block import Block
+from patterns.kernel.clock import SYSTEM_CLOCK, seconds
+from patterns.kernel.guard import attach
+from patterns.kernel.ids import SYSTEM_IDS
+from patterns.ledger.books import Books, Handling
+from patterns.ledger.guard import OnceGuard
+from patterns.ledger.policy import Policy, failures_of, guarantee_of, positive
+from patterns.ledger.query import UNSET, Query
+from patterns.ledger.record import SETTLED, State
+from patterns.ledger.telling import Telling
+from patterns.ledger.value_classes import Classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from patterns.kernel.clock import Clock, Duration
+    from patterns.kernel.events import Event
+    from patterns.kernel.ids import Ids
+    from patterns.kernel.run import Run
+    from patterns.kernel.storage import Store
+    from patterns.ledger.policy import AnyGuarantee, ErrorTypes
+    from patterns.ledger.record import Record
+
+__all__ = ["Ledger"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+StateName = Literal["pending", "ready", "running", "done", "failed", "in_doubt", "void"]
+
+
+class Ledger:
+    """Makes effects happen at most once, and hands out their recorded results afterwards.
+
+    An effect is one tool, called with the same arguments (or the same key) in
+    the same run. Whoever calls first runs it; who calls meanwhile waits for the
+    result; who calls later gets the recorded one, or the recorded failure. An
+    effect of which nobody knows whether it happened is in doubt until that is
+    found out, and is not run meanwhile.
+
+    Args:
+        store: Where effects are recorded: ``patterns.open_store(url)``.
+        name: Ledgers of different names on one store know nothing of each other.
+        guarantee: What is promised where an outcome is unknown: ``"at_most_once"``, ``"repeatable"`` or
+            `keyed(window=...)`. This and all that follow up to ``quiet`` may be given per tool as well.
+        wait: Seconds (or a timedelta) to wait for another caller's result; 0 does not wait.
+        on_error: ``"record"`` records an error that is not ambiguous as the effect's failure; ``"doubt"`` does so
+            only with those of ``terminal``, and leaves the effect in doubt after any other: the choice for money.
+        retry_on: Exception classes that prove that nothing happened, so the call may be made again.
+        terminal: Exception classes that are failures for good, even where they look ambiguous.
+        quiet: Seconds (or a timedelta) an effect must be in doubt before ``reconcile=`` is believed that it did
+            not happen; a request may still be on its way.
+        durability: ``"claim"`` waits for the disk before the effect only: a settlement lost with the power leaves
+            the effect in doubt; ``"both"`` waits after it too.
+        largest_result: Characters of JSON text a recorded result may have; a larger one is not handed out again.
+        cached: How many settled effects are remembered in this process, to be replayed without asking the store.
+        clock: Times on records, and how long to wait.
+        ids: Names this process where the store does not.
+
+    Raises:
+        Misuse: An option is malformed.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        name: str = "ledger",
+        guarantee: AnyGuarantee = "at_most_once",
+        wait: Duration = 30.0,
+        on_error: Literal["record", "doubt"] = "record",
+        retry_on: ErrorTypes = (),
+        terminal: ErrorTypes = (),
+        quiet: Duration = 10.0,
+        durability: Literal["claim", "both"] = "claim",
+        largest_result: int = 1_000_000,
+        cached: int = 0,
+        clock: Clock = SYSTEM_CLOCK,
+        ids: Ids = SYSTEM_IDS,
+    ) -> None:
+        if not isinstance(name, str) or not name or "/" in name:
+            misuse(
+                f"a ledger's name is a text without slashes, not {name!r}", wrong=f"name={name!r}", right='name="pay"'
+            )
+        if durability not in ("claim", "both"):
+            misuse(f"durability={durability!r}", wrong=f"durability={durability!r}", right='durability="both"')
+        if not (hasattr(store, "cells") and hasattr(store, "async_cells")):
+            misuse(
+                f"{store!r} is no store",
+                wrong=f"Ledger({store!r})",
+                right='Ledger(patterns.open_store("sqlite:///agent.db"))',
+            )
+        self.name = name
+        self._policy = Policy(
+            guarantee=guarantee_of(guarantee),
+            failures=failures_of(retry_on, terminal, on_error),
+            wait=seconds(wait, name="wait", positive=False),
+            reconcile=None,
+            quiet=seconds(quiet, name="quiet", positive=False),
+            largest_result=positive(largest_result, "largest_result"),
+        )
+        self._defaults: dict[str, Any] = {"retry_on": retry_on, "terminal": terminal, "on_error": on_error}
+        self._books = Books(store, name, clock=clock, ids=ids, settle_durably=durability == "both", cached=cached)
+        self._query = Query(self._books, largest_result)
+
+    def __repr__(self) -> str:
+        return f"<Ledger {self.name!r} in {self._books.store.url}>"
+
+    def subscribe(self, listener: Callable[[Event], object], /) -> Callable[[], None]:
+        """Call *listener* with every event of this ledger in this process, see `patterns.ledger.events`.
+
+        Returns:
+            A function that ends the subscription.
+
+        Raises:
+            Misuse: *listener* is not a plain function of one event.
+
+        """
+        return self._books.listeners.subscribe(listener)
+
+    # Guarding
+
+    @overload
+    def once(self, function: F, /) -> F: ...
+
+    @overload
+    def once(
+        self,
+        /,
+        *,
+        key: Callable[..., Any] | str | None = None,
+        include: tuple[str, ...] = (),
+        exclude: tuple[str, ...] = (),
+        name: str | None = None,
+        across_runs: bool = False,
+        conflict_on: tuple[str, ...] = (),
+        guarantee: AnyGuarantee | None = None,
+        wait: Duration | None = None,
+        on_error: Literal["record", "doubt"] | None = None,
+        retry_on: ErrorTypes | None = None,
+        terminal: ErrorTypes | None = None,
+        reconcile: Callable[..., Any] | None = None,
+        quiet: Duration | None = None,
+    ) -> Callable[[F], F]: ...
+
+    def once(
+        self,
+        function: Any = None,
+        /,
+        *,
+        key: Callable[..., Any] | str | None = None,
+        include: tuple[str, ...] = (),
+        exclude: tuple[str, ...] = (),
+        name: str | None = None,
+        across_runs: bool = False,
+        conflict_on: tuple[str, ...] = (),
+        guarantee: AnyGuarantee | None = None,
+        wait: Duration | None = None,
+        on_error: Literal["record", "doubt"] | None = None,
+        retry_on: ErrorTypes | None = None,
+        terminal: ErrorTypes | None = None,
+        reconcile: Callable[..., Any] | None = None,
+        quiet: Duration | None = None,
+    ) -> Any:
+        """Make every call of a function at most one effect.
+
+        Args:
+            function: A function, coroutine function or method.
+            key: What tells effects apart instead of all arguments: a function of the parameters, or a template such
+                as ``"order-{order_id}"``. The same key with other arguments is refused.
+            include: Parameters that are the key.
+            exclude: Parameters that do not matter, such as a request's time.
+            name: The tool's name in keys instead of the function's; survives renaming.
+            across_runs: Make equal calls of all of a tenant's runs one effect.
+            conflict_on: Parameters that name what the effect must have for itself: while it is running or in doubt,
+                other effects on the same thing wait or are refused, whatever tool and arguments they have.
+            guarantee: As for the ledger.
+            wait: As for the ledger.
+            on_error: As for the ledger.
+            retry_on: As for the ledger.
+            terminal: As for the ledger.
+            reconcile: A function of the parameters that asks downstream what became of an effect in doubt. It
+                returns `Happened(result)`, `DidNotHappen()`, or None if it cannot tell.
+            quiet: As for the ledger.
+
+        Returns:
+            The guarded function. Its calls raise what the function raises, and besides
+
+            - `ScopeRequired` without key outside any run, `Misuse` if an argument has no spelling for the key;
+            - `KeyConflict` if the key was used with other arguments;
+            - `InFlight` if another caller runs the effect for longer than ``wait``;
+            - `InDoubt` if nobody knows whether it happened;
+            - `EffectFailed` for a recorded failure whose exception cannot be rebuilt;
+            - `ResultUnavailable` for a recorded success whose result could not be recorded;
+            - `StoreUnavailable` if the store cannot decide; the effect is not run then.
+
+        Raises:
+            Misuse: The function cannot be guarded, or an option does not fit it.
+
+        """
+        telling = Telling(
+            key=key,
+            include=include,
+            exclude=exclude,
+            name=name,
+            across_runs=across_runs,
+            conflict_on=conflict_on,
+        )
+        policy = self._with(
+            guarantee=guarantee,
+            wait=wait,
+            on_error=on_error,
+            retry_on=retry_on,
+            terminal=terminal,
+            reconcile=reconcile,
+            quiet=quiet,
+        )
+        guard = OnceGuard(Handling(self._books, policy, Classes()), telling)
+        if function is not None:
+            return attach(function, guard)
+        return lambda function: attach(function, guard)
+
+    def _with(self, **given: Any) -> Policy:
+        from attrs import evolve  # noqa: PLC0415
+
+        changes: dict[str, Any] = {}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if "guarantee" in chosen:
+            changes["guarantee"] = guarantee_of(chosen["guarantee"])
+        for name in ("wait", "quiet"):
+            if name in chosen:
+                changes[name] = seconds(chosen[name], name=name, positive=False)
+        if chosen.keys() & self._defaults.keys():
+            errors = {name: chosen.get(name, default) for name, default in self._defaults.items()}
+            changes["failures"] = failures_of(**errors)
+        return evolve(self._policy, reconcile=chosen.get("reconcile"), **changes)
+
+    def step(self, name: str, *, key: Any = None, **facts: Any) -> Block:
+        """Make a ``with`` or ``async with`` block at most one effect.
+
+        The block asks whether it is to do its work, since it cannot be skipped::
+
+            with ledger.step("send mail", key=mail_id, to=address) as step:
+                if step.fresh:
+                    step.result = send(mail_id, address)
+            use(step.result)
+
+        Args:
+            name: Tells it from other steps.
+            key: What tells two effects of this step apart; without it the facts do.
+            facts: Its arguments; the same key with other facts is refused.
+
+        Returns:
+            The block; entering and leaving it raises what calls of a function guarded with `once` raise.
+
+        Raises:
+            Misuse: The name is empty.
+
+        """
+        guard = OnceGuard(Handling(self._books, self._policy, Classes()), Telling(key=key))
+        return Block(guard, name, facts)
+
+    # Looking and deciding
+
+    def effects(
+        self,
+        *,
+        state: StateName | State | None = None,
+        tool: str | None = None,
+        run: Run | str | None = None,
+        since: float | None = None,
+        limit: int = 100,
+    ) -> list[Record]:
+        """Return recorded effects.
+
+        Blocks; from a coroutine use ``await asyncio.to_thread(ledger.effects)``.
+
+        Args:
+            state: Only those in this state.
+            tool: Only those of this tool: its qualified name, the function's name, or a step's name.
+            run: Only those of this run and the runs nested in it, if a text; of exactly this run, if a `Run`.
+            since: Only those whose state changed at this time or later, seconds since 1970-01-01 UTC.
+            limit: At most so many.
+
+        Raises:
+            Misuse: There is no such state.
+            StoreUnavailable: The store cannot be read.
+
+        """
+        return self._query.select(state=_state(state), tool=tool, run=run, since=since, limit=limit)
+
+    def effect(self, id_or_key: Any) -> Record | None:
+        """Return one recorded effect, or None.
+
+        Args:
+            id_or_key: Its id, or the first four or more characters of the id or of its last part, or an explicit key
+                (looked for in the current run first).
+
+        Raises:
+            Misuse: Several effects fit.
+            StoreUnavailable: The store cannot be read.
+
+        """
+        return self._query.find(id_or_key)
+
+    def resolve(
+        self,
+        id_or_key: Any,
+        *,
+        succeeded: Any = UNSET,
+        failed: Any = UNSET,
+        retry: bool = False,
+        give_up: bool = False,
+        note: str = "",
+        by: str | None = None,
+        force: bool = False,
+    ) -> Record:
+        """Say what became of an effect in doubt.
+
+        Args:
+            id_or_key: As for `effect`.
+            succeeded: It happened, and this is its result.
+            failed: It failed for good: a text, or the exception to be raised again.
+            retry: It did not happen; the next call runs it.
+            give_up: It is not wanted any more; later calls get `EffectFailed`.
+            note: Why; kept on the record.
+            by: Who says so; kept on the record.
+            force: Decide although its owner may be alive. With *retry* it may then happen twice.
+
+        Returns:
+            The record as it is now.
+
+        Raises:
+            Misuse: There is no such effect, or not exactly one of the four was given.
+            Refused: It is not in doubt, or its owner is not known to be dead.
+            StoreUnavailable: The store cannot be used.
+
+        """
+        decide = self._query.decision(succeeded, failed, retry=retry, give_up=give_up, by=by, note=note, force=force)
+        return self._query.resolve(id_or_key, decide)
+
+    def cancel(self, id_or_key: Any, *, note: str = "", by: str | None = None) -> Record:
+        """Say that an effect that did not begin yet is not wanted; later calls get `EffectFailed`.
+
+        Args:
+            id_or_key: As for `effect`.
+            note: Why; kept on the record.
+            by: Who says so; kept on the record.
+
+        Raises:
+            Misuse: There is no such effect.
+            Refused: It has begun.
+
+        """
+        return self._query.cancel(id_or_key, by, note)
+
+    def recover(self) -> list[Record]:
+        """Find effects whose owners died while running them, and put them in doubt; return them.
+
+        Calls do the same for the effect they ask for. Nothing is run.
+        """
+        return self._query.recover()
+
+    def purge(self, *, older_than: Duration) -> int:
+        """Forget settled effects; a later equal call runs again.
+
+        Effects that wait, run or are in doubt are never forgotten.
+
+        Args:
+            older_than: Seconds (or a timedelta) since they were settled. At least as long as any caller may repeat
+                a call.
+
+        Returns:
+            How many were forgotten.
+
+        """
+        before = self._books.now() - seconds(older_than, name="older_than", positive=False)
+        return self._query.purge(before, SETTLED)
+
+
+def _state(state: StateName | State | None) -> State | None:
+    if state is None or isinstance(state, State):
+        return state
+    try:
+        return State(state)
+    except ValueError:
+        known = ", ".join(one.value for one in State)
+        misuse(f"there is no state {state!r}; there are {known}", wrong=f"state={state!r}", right='state="in_doubt"')

@@ -1,0 +1,489 @@
+"""The rules of the ledger, as one pure function: `step`.
+
+An effect is entered at most once, because
+
+- its record moves to RUNNING, durably, before the effect begins, and only one
+  of those who ask at once makes that move (the store compares and swaps);
+- a record leaves RUNNING or IN_DOUBT for another attempt only if the earlier
+  attempt is known to be over and it is known, or declared harmless, what it
+  did; no timer leads there;
+- whoever reports an outcome names its attempt by fence and owner. A report of
+  an attempt the record has moved on from changes nothing but the evidence.
+
+=========  ======================  ==================================  ==================================
+state      Claim                   Settle, Fail, Free, Doubt           Gone, Decide, Ask, Approve, Cancel
+                                   of the record's own attempt
+=========  ======================  ==================================  ==================================
+(none)     RUNNING                 refused: unknown                    Ask: PENDING; else refused
+PENDING    refused: pending        evidence                            Approve: READY, Cancel: VOID
+READY      RUNNING, fence + 1      Settle: DONE, Fail: FAILED [1]_     Cancel: VOID
+RUNNING    refused: running        DONE, FAILED, READY, IN_DOUBT       Gone: IN_DOUBT, Decide: by force [2]_
+DONE       refused: settled        evidence                            refused
+FAILED     refused: settled        evidence                            refused
+IN_DOUBT   refused: in doubt [3]_  Settle: DONE, Fail: FAILED,         Decide: DONE, FAILED, READY [2]_, VOID
+                                   Free: READY
+VOID       refused: settled        evidence                            refused
+=========  ======================  ==================================  ==================================
+
+A claim with other arguments than the record's is refused as a conflict in
+every state but READY without an approval, where nothing has happened yet.
+TakeBack, of a claim whose body was never entered, undoes the claim. A report
+of any other attempt is evidence in every state. A repetition that is taken
+back or freed leaves the effect in doubt, for it says nothing of the attempt
+before it.
+
+.. [1] A person freed it by force and the attempt was alive after all.
+.. [2] READY, unless forced, only if the attempt is known to be over.
+.. [3] RUNNING, fence + 1, if both the record and the claim are ``keyed`` and
+   within the window, or both ``repeatable``, and the attempt is over.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from patterns.ledger.record import Guarantee, Identity, Record, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "OPERATIONS",
+    "Approve",
+    "Ask",
+    "Cancel",
+    "Claim",
+    "Decide",
+    "Doubt",
+    "Fail",
+    "Free",
+    "Gone",
+    "Moved",
+    "News",
+    "Operation",
+    "Reason",
+    "Refusal",
+    "Settle",
+    "TakeBack",
+    "Verdict",
+    "step",
+]
+
+_MOST_KEPT = 20
+"""How many late outcomes, and how many notes, a record keeps: the first ones, which tell what went wrong."""
+
+
+class News(Enum):
+    """What a move means to those who listen."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    CLAIMED = "claimed"
+    DONE = "done"
+    FAILED = "failed"
+    FREED = "freed"
+    IN_DOUBT = "in_doubt"
+    LATE = "late"
+    RESOLVED = "resolved"
+    TAKEN_BACK = "taken_back"
+    VOID = "void"
+
+
+class Reason(Enum):
+    """Why a move is refused."""
+
+    UNKNOWN = "there is no such effect"
+    CONFLICT = "the key belongs to a call with other arguments"
+    PENDING = "a person has not decided yet"
+    RUNNING = "it is running"
+    IN_DOUBT = "nobody knows whether it happened"
+    SETTLED = "it is settled"
+    NOT_OVER = "the attempt may still be running"
+    ILLEGAL = "there is no such move from this state"
+
+
+class Verdict(Enum):
+    """What a person, or a query downstream, found out."""
+
+    HAPPENED = "happened"
+    FAILED = "failed"
+    DID_NOT_HAPPEN = "did_not_happen"
+    GIVEN_UP = "given_up"
+
+
+@frozen(kw_only=True)
+class Ask:
+    """Somebody wants the effect, and a person is to decide first."""
+
+    identity: Identity
+    approval: str
+
+
+@frozen(kw_only=True)
+class Approve:
+    """The person agreed."""
+
+    approval: str
+
+
+@frozen(kw_only=True)
+class Cancel:
+    """The effect is not wanted any more, or was denied."""
+
+    by: str | None
+    note: str
+
+
+@frozen(kw_only=True)
+class Claim:
+    """*owner* is about to run the effect."""
+
+    identity: Identity
+    owner: str
+    trace: str | None = None
+    resources: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class TakeBack:
+    """The body was never entered."""
+
+    fence: int
+    owner: str
+
+
+@frozen(kw_only=True)
+class Settle:
+    """It ran and returned."""
+
+    fence: int
+    owner: str
+    result: str
+
+
+@frozen(kw_only=True)
+class Fail:
+    """It ran and failed for good."""
+
+    fence: int
+    owner: str
+    error: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class Free:
+    """It ran and is known to have had no effect."""
+
+    fence: int
+    owner: str
+    error: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class Doubt:
+    """It ran, is over, and may or may not have had its effect."""
+
+    fence: int
+    owner: str
+    why: str
+
+
+@frozen(kw_only=True)
+class Gone:
+    """*owner* is dead, or, if that is not *proven*, is believed to be."""
+
+    owner: str
+    proven: bool = True
+
+
+@frozen(kw_only=True)
+class Decide:
+    """A person or a query found out what became of it."""
+
+    verdict: Verdict
+    by: str | None
+    note: str
+    result: str | None = None
+    error: Mapping[str, Any] | None = None
+    force: bool = False
+
+
+Report = Settle | Fail | Free | Doubt
+Operation = Ask | Approve | Cancel | Claim | TakeBack | Settle | Fail | Free | Doubt | Gone | Decide
+OPERATIONS: tuple[type[Operation], ...] = (
+    Ask,
+    Approve,
+    Cancel,
+    Claim,
+    TakeBack,
+    Settle,
+    Fail,
+    Free,
+    Doubt,
+    Gone,
+    Decide,
+)
+
+
+@frozen
+class Moved:
+    """The record as it is to be; None if it is to be forgotten."""
+
+    record: Record | None
+    news: News
+
+
+@frozen
+class Refusal:
+    """The move is not made."""
+
+    reason: Reason
+
+
+def step(record: Record | None, operation: Operation, now: float) -> Moved | Refusal:
+    """Return what *operation* makes of *record*.
+
+    Args:
+        record: What the store holds, or None.
+        operation: What is wanted.
+        now: Seconds since 1970-01-01 UTC.
+
+    """
+    return _RULES[type(operation)](record, operation, now)
+
+
+# Asking and claiming
+
+
+def _ask(record: Record | None, ask: Ask, now: float) -> Moved | Refusal:
+    if record is not None:
+        return _refuse_claim(record, ask.identity)
+    return Moved(
+        Record(identity=ask.identity, state=State.PENDING, fence=0, created=now, changed=now, approval=ask.approval),
+        News.ASKED,
+    )
+
+
+def _approve(record: Record | None, approve: Approve, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if record.state is not State.PENDING or record.approval != approve.approval:
+        return Refusal(Reason.ILLEGAL)
+    return Moved(evolve(record, state=State.READY, changed=now), News.APPROVED)
+
+
+def _cancel(record: Record | None, cancel: Cancel, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if record.state not in (State.PENDING, State.READY):
+        return Refusal(Reason.ILLEGAL)
+    noted = _noted(record, "cancelled", cancel.by, cancel.note, now)
+    return Moved(evolve(noted, state=State.VOID, changed=now), News.VOID)
+
+
+def _claim(record: Record | None, claim: Claim, now: float) -> Moved | Refusal:
+    if record is None:
+        return Moved(
+            Record(
+                identity=claim.identity,
+                state=State.RUNNING,
+                owner=claim.owner,
+                created=now,
+                first=now,
+                started=now,
+                changed=now,
+                trace=claim.trace,
+                resources=claim.resources,
+            ),
+            News.CLAIMED,
+        )
+    if record.state is State.READY and (record.approval is None or _same(record.identity, claim.identity)):
+        return _next_attempt(record, claim, now)
+    if record.state is State.IN_DOUBT and _same(record.identity, claim.identity) and _may_repeat(record, claim, now):
+        return _next_attempt(record, claim, now)
+    return _refuse_claim(record, claim.identity)
+
+
+def _next_attempt(record: Record, claim: Claim, now: float) -> Moved:
+    started = evolve(
+        record,
+        identity=claim.identity,
+        state=State.RUNNING,
+        fence=record.fence + 1,
+        owner=claim.owner,
+        over=False,
+        first=now if record.first is None else record.first,
+        started=now,
+        changed=now,
+        error=None,
+        doubt=None,
+        repeats=record.repeats or record.state is State.IN_DOUBT,
+        trace=claim.trace,
+        resources=claim.resources,
+    )
+    return Moved(started, News.CLAIMED)
+
+
+def _may_repeat(record: Record, claim: Claim, now: float) -> bool:
+    since = None if record.first is None else now - record.first
+    promises = Guarantee.of(record.identity.guarantee), Guarantee.of(claim.identity.guarantee)
+    return record.over and promises[0].kind == promises[1].kind and all(one.repeats(since) for one in promises)
+
+
+def _same(one: Identity, other: Identity) -> bool:
+    return one.fingerprint == other.fingerprint
+
+
+_REFUSALS = {
+    State.PENDING: Refusal(Reason.PENDING),
+    State.READY: Refusal(Reason.ILLEGAL),
+    State.RUNNING: Refusal(Reason.RUNNING),
+    State.IN_DOUBT: Refusal(Reason.IN_DOUBT),
+    State.DONE: Refusal(Reason.SETTLED),
+    State.FAILED: Refusal(Reason.SETTLED),
+    State.VOID: Refusal(Reason.SETTLED),
+}
+
+
+def _refuse_claim(record: Record, identity: Identity) -> Refusal:
+    return _REFUSALS[record.state] if _same(record.identity, identity) else Refusal(Reason.CONFLICT)
+
+
+def _take_back(record: Record | None, back: TakeBack, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if record.state is not State.RUNNING or not _own(record, back):
+        return Refusal(Reason.ILLEGAL)
+    if record.fence == 1 and record.approval is None:
+        return Moved(None, News.TAKEN_BACK)
+    return Moved(_rested(record, now), News.TAKEN_BACK)
+
+
+def _rested(record: Record, now: float) -> Record:
+    """Return *record* as it is when its latest attempt had no effect."""
+    if record.repeats:
+        return evolve(record, state=State.IN_DOUBT, over=True, changed=now, doubt="an earlier attempt may have run")
+    # Without an owner, so that nobody can report for this attempt again.
+    return evolve(record, state=State.READY, owner=None, over=True, first=None, changed=now, doubt=None, resources=())
+
+
+# Reports of an attempt
+
+
+def _own(record: Record, report: Report | TakeBack) -> bool:
+    return record.fence == report.fence and record.owner == report.owner
+
+
+def _settle(record: Record | None, report: Settle, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT, State.READY):
+        return _evidence(record, report, now)
+    done = evolve(
+        record, state=State.DONE, over=True, changed=now, result=report.result, error=None, doubt=None, resources=()
+    )
+    return Moved(done, News.DONE)
+
+
+def _fail(record: Record | None, report: Fail, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT, State.READY):
+        return _evidence(record, report, now)
+    failed = evolve(record, state=State.FAILED, over=True, changed=now, error=report.error, doubt=None, resources=())
+    return Moved(failed, News.FAILED)
+
+
+def _free(record: Record | None, report: Free, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT):
+        return _evidence(record, report, now)
+    return Moved(_rested(evolve(record, error=report.error), now), News.FREED)
+
+
+def _doubt(record: Record | None, report: Doubt, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT):
+        return _evidence(record, report, now)
+    return Moved(evolve(record, state=State.IN_DOUBT, over=True, changed=now, doubt=report.why), News.IN_DOUBT)
+
+
+def _evidence(record: Record, report: Report, now: float) -> Moved:
+    seen: dict[str, Any] = {"at": now, "fence": report.fence, "owner": report.owner}
+    match report:
+        case Settle():
+            seen |= {"outcome": "done", "result": report.result}
+        case Fail():
+            seen |= {"outcome": "failed", "error": report.error}
+        case Free():
+            seen |= {"outcome": "freed", "error": report.error}
+        case Doubt():
+            seen |= {"outcome": "in_doubt", "doubt": report.why}
+    return Moved(evolve(record, late=(*record.late, seen)[:_MOST_KEPT]), News.LATE)
+
+
+# What others find out
+
+
+def _gone(record: Record | None, gone: Gone, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    suspected = record.state is State.IN_DOUBT and not record.over and gone.proven
+    if record.owner != gone.owner or not (suspected or record.state is State.RUNNING):
+        return Refusal(Reason.ILLEGAL)
+    why = record.doubt or f"its owner {gone.owner} {'died' if gone.proven else 'may have died'} while it was running"
+    over = record.over or gone.proven
+    return Moved(evolve(record, state=State.IN_DOUBT, over=over, changed=now, doubt=why), News.IN_DOUBT)
+
+
+def _decide(record: Record | None, decide: Decide, now: float) -> Moved | Refusal:
+    if record is None:
+        return Refusal(Reason.UNKNOWN)
+    if record.state not in (State.RUNNING, State.IN_DOUBT):
+        return Refusal(Reason.SETTLED if record.is_settled else Reason.ILLEGAL)
+    if record.state is State.RUNNING and not decide.force:
+        return Refusal(Reason.NOT_OVER)
+    if decide.verdict is Verdict.DID_NOT_HAPPEN and not (record.over or decide.force):
+        return Refusal(Reason.NOT_OVER)
+    what = decide.verdict.value + (" (forced)" if decide.force else "")
+    return Moved(_decided(_noted(record, what, decide.by, decide.note, now), decide, now), News.RESOLVED)
+
+
+def _decided(record: Record, decide: Decide, now: float) -> Record:
+    match decide.verdict:
+        case Verdict.HAPPENED:
+            result = "null" if decide.result is None else decide.result
+            return evolve(record, state=State.DONE, changed=now, result=result, doubt=None, resources=())
+        case Verdict.FAILED:
+            return evolve(record, state=State.FAILED, changed=now, error=decide.error, doubt=None, resources=())
+        case Verdict.DID_NOT_HAPPEN:
+            # The owner stays: should it be alive after all, what it reports before the next attempt is the truth.
+            # Forced, it may be running still, and the record goes on saying so.
+            return evolve(record, state=State.READY, first=None, changed=now, doubt=None, repeats=False, resources=())
+        case Verdict.GIVEN_UP:
+            return evolve(record, state=State.VOID, changed=now, resources=())
+
+
+def _noted(record: Record, what: str, by: str | None, note: str, now: float) -> Record:
+    entry = {"at": now, "what": what, "by": by, "note": note}
+    return evolve(record, notes=(*record.notes, entry)[:_MOST_KEPT])
+
+
+_RULES: dict[type[Operation], Callable[[Record | None, Any, float], Moved | Refusal]] = {
+    Ask: _ask,
+    Approve: _approve,
+    Cancel: _cancel,
+    Claim: _claim,
+    TakeBack: _take_back,
+    Settle: _settle,
+    Fail: _fail,
+    Free: _free,
+    Doubt: _doubt,
+    Gone: _gone,
+    Decide: _decide,
+}
