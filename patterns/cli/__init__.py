@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.run(options))
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()
+        return WELL
     except (StoreUnavailable, AuditError, OSError) as error:
         complain(str(error))
         return UNREADABLE
@@ -65,9 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return 128 + 2
-    except BrokenPipeError:  # pragma: no cover - `patterns ... | head`
-        sys.stderr.close()
-        return WELL
 
 
 if __name__ == "__main__":

@@ -132,7 +132,12 @@ def half_an_order(world: World) -> None:
 
 
 def _order(world: World, tools: Tools) -> None:
-    for tool, arguments in ((tools.reserve, ("desk",)), (tools.charge, ("A5", 180)), (tools.ship, ("A5",))):
+    steps: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+        (tools.reserve, ("desk",)),
+        (tools.charge, ("A5", 180)),
+        (tools.ship, ("A5",)),
+    ]
+    for tool, arguments in steps:
         named = f"{getattr(tool, '__name__', tool)}({', '.join(map(repr, arguments))})"
         world.tell("tool", named, asked=named.startswith("charge"))
         tool(*arguments)

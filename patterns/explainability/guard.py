@@ -79,9 +79,8 @@ class ExplainGuard(Guard):
             trouble=tuple(trouble),
         )
         self._teller.tell(explanation)
-        call.note(
-            self.name, explain__confidence=explanation.confidence, explain__has_reasoning=bool(explanation.reasoning)
-        )
+        if explanation.confidence is not None:
+            call.note(explain__confidence=explanation.confidence)
         return explanation
 
     def _reason(self, name: str, call: Call, trouble: list[str]) -> Any:

@@ -194,8 +194,10 @@ def _why(reasoning: Any, confidence: Any, alternatives: Any) -> Why:
             wrong=f"alternatives={alternatives!r}",
             right=f"alternatives=({alternatives!r},)",
         )
-    given = alternatives if callable(alternatives) else tuple(alternatives)
-    return Why(reasoning=reasoning, confidence=confidence, alternatives=given)
+    given: dict[str, Any] = {"reasoning": reasoning, "confidence": confidence, "alternatives": alternatives}
+    if not callable(alternatives):
+        given["alternatives"] = tuple(alternatives)
+    return Why(**given)
 
 
 def _is_share(value: Any) -> bool:

@@ -173,7 +173,7 @@ class Call:
             return await shielded(work)
         return await work
 
-    def note(self, guard: str, **facts: Any) -> None:
+    def note(self, **facts: Any) -> None:
         """Put *facts* on the span of the guard at work; free when nobody records."""
         if self.trace is not None:
             self.trace.note(facts)

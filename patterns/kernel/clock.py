@@ -26,9 +26,11 @@ class Clock(Protocol):
 
     def sleep(self, duration: float, /) -> None:
         """Block the thread for *duration* seconds."""
+        ...
 
     async def asleep(self, duration: float, /) -> None:
         """Suspend the task for *duration* seconds."""
+        ...
 
 
 class SystemClock:

@@ -21,9 +21,11 @@ class Randomness(Protocol):
 
     def bits(self, count: int, /) -> int:
         """Return *count* random bits as an integer."""
+        ...
 
     def uniform(self, low: float, high: float, /) -> float:
         """Return a float between *low* and *high*."""
+        ...
 
 
 class SystemRandomness:

@@ -61,6 +61,7 @@ class Cells(Protocol):
 
     def read(self, key: str, /) -> Cell | None:
         """Return the record, or None."""
+        ...
 
     def swap(self, changes: Sequence[Change], /, *, durable: bool = True) -> Lost | None:
         """Make all *changes* or none; None means done, `Lost` names the first key that had moved on.
@@ -72,12 +73,15 @@ class Cells(Protocol):
         Deleting a key seen as `ABSENT` merely checks that it is; an empty swap is done.
         No key may be changed twice in one swap.
         """
+        ...
 
     def scan(self, prefix: str, /, *, after: str = "", limit: int = 100) -> list[Cell]:
         """Return up to *limit* records whose keys start with *prefix*, in key order (by code point), keys > *after*."""
+        ...
 
     def now(self) -> float:
         """Return the store's own time, seconds since 1970; leases are compared on it alone."""
+        ...
 
     def wait(self, key: str, /, seen: int, timeout: float) -> bool:
         """Block until *key* has another version than *seen*, at most *timeout* seconds; a hint, may return early.
@@ -86,6 +90,7 @@ class Cells(Protocol):
         happens between reading and waiting is missed.
         Returns whether a change was noticed.
         """
+        ...
 
 
 class AsyncCells(Protocol):
@@ -96,18 +101,23 @@ class AsyncCells(Protocol):
 
     async def read(self, key: str, /) -> Cell | None:
         """See `Cells.read`."""
+        ...
 
     async def swap(self, changes: Sequence[Change], /, *, durable: bool = True) -> Lost | None:
         """See `Cells.swap`; once it has suspended the swap happens even if the caller is cancelled."""
+        ...
 
     async def scan(self, prefix: str, /, *, after: str = "", limit: int = 100) -> list[Cell]:
         """See `Cells.scan`."""
+        ...
 
     async def now(self) -> float:
         """See `Cells.now`."""
+        ...
 
     async def wait(self, key: str, /, seen: int, timeout: float) -> bool:  # noqa: ASYNC109 - a hint with a bound
         """See `Cells.wait`."""
+        ...
 
 
 class Log(Protocol):
@@ -115,12 +125,15 @@ class Log(Protocol):
 
     def append(self, values: Sequence[bytes], /) -> int:
         """Append *values* together, durably; return the position of the first (positions count from 0)."""
+        ...
 
     def read(self, start: int, /, limit: int = 100) -> list[bytes]:
         """Return up to *limit* values from position *start* on."""
+        ...
 
     def size(self) -> int:
         """Return how many values there are."""
+        ...
 
 
 @runtime_checkable
@@ -133,9 +146,11 @@ class Owners(Protocol):
         It counts as alive until the process ends, whether or not the store is
         closed before: what it began may still be running.
         """
+        ...
 
     def alive(self, owner: str, /) -> bool | None:
         """Return True, False (proven dead), or None if it cannot be told."""
+        ...
 
 
 class Store(Protocol):
@@ -148,9 +163,11 @@ class Store(Protocol):
 
     def log(self, name: str, /) -> Log:
         """Return the log called *name*, made on first append."""
+        ...
 
     def close(self) -> None:
         """Release files and connections; further use raises `StoreUnavailable`."""
+        ...
 
 
 class Blocking:

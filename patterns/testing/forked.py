@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -69,7 +70,7 @@ def run_in_processes(count: int, work: Callable[[int], Any]) -> list[Any]:
         os.read(gate, 1)  # ends when nobody holds the latch any more
         return work(number)
 
-    children = [fork(lambda number=number: wait_and_work(number)) for number in range(count)]
+    children = [fork(functools.partial(wait_and_work, number)) for number in range(count)]
     os.close(latch)
     try:
         return [child.result() for child in children]

@@ -95,7 +95,7 @@ def test_pickle_and_copies_keep_working():
 
 
 def test_a_guarded_callable_object_is_copied_with_its_guards():
-    """deepcopy of a guarded partial is a guarded partial."""
+    """Deepcopy of a guarded partial is a guarded partial."""
     guarded = passing(functools.partial(at_module_level.__wrapped__, "A1"))
 
     assert "A1 3 None" == copy.deepcopy(guarded)()

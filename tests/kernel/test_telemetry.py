@@ -30,7 +30,7 @@ class Noting(Guard):
     name = "breaker.protect"
 
     async def around(self, call, proceed):
-        call.note(self.name, breaker__state="closed")
+        call.note(breaker__state="closed")
         return await proceed()
 
 
@@ -154,7 +154,7 @@ def test_every_shape_ends_its_spans(spans, shape, error, outcome):
 def test_a_framework_that_made_the_tool_span_is_not_counted_twice(spans):
     """Ours is then a guard span without the operation name."""
     attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "refund"}
-    tracer = port._tracer()  # noqa: SLF001
+    tracer = port._tracer()
     with tracer.start_as_current_span("execute_tool refund", attributes=attributes):
 
         def refund():
@@ -298,7 +298,7 @@ def test_without_an_sdk_nothing_is_imported():
         "assert attach(lambda: 1, G())() == 1\n"
         "assert not [m for m in sys.modules if m.startswith(('opentelemetry', 'asyncio', 'wrapt', 'logging'))], sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_provider_set_later_is_found():
@@ -318,7 +318,7 @@ def test_a_provider_set_later_is_found():
         "tool()\n"
         "assert len(exporter.get_finished_spans()) == 2, exporter.get_finished_spans()\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_dropped_generator_ends_its_span(spans):
