@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from patterns.audit.records import Phase, about, error_parts, plain
+from patterns.audit.records import Phase, error_parts, plain
 from patterns.errors import AuditError, InDoubt, misuse
 from patterns.kernel.commit import Intent
 from patterns.kernel.outcome import Abandoned, Raised, Refused, Replayed, Returned
@@ -55,8 +55,13 @@ class RecordGuard(Guard):
         pair = _Pair(self, call)
         intent = Intent(pair.propose)
         call.at_commit(intent)
-        outcome = await call.attempt(proceed)
-        call.withdraw(intent)
+        try:
+            outcome = await call.attempt(proceed)
+        except GeneratorExit as closing:  # the coroutine is closed by force and can wait for nothing any more
+            pair.abandon(closing)
+            raise
+        if not intent.done:
+            call.withdraw(intent)
         await call.shield(pair.settle(outcome), suspends=self.journal.waits)
         return outcome.unwrap()
 
@@ -64,12 +69,16 @@ class RecordGuard(Guard):
 class _Pair:
     """The records of one call."""
 
+    __slots__ = ("_call", "_guard", "_intent", "_journal", "_suspends", "_unproposed", "_who")
+
     def __init__(self, guard: RecordGuard, call: Call) -> None:
         self._guard = guard
         self._journal = guard.journal
         self._call = call
+        self._suspends = guard.journal.waits and call.target.asynchronous
         self._intent: str | None = None
         self._unproposed: AuditError | None = None
+        self._who: dict[str, Any] | None = None
 
     async def propose(self) -> None:
         """Write the intention; durable when this returns.
@@ -78,43 +87,53 @@ class _Pair:
             AuditError: It cannot be written, so the function must not run.
 
         """
-        record = self._record(Phase.PROPOSED, **self._arguments())
+        journal = self._journal
+        record = self._record(Phase.PROPOSED, self._arguments())
         self._intent = record["id"]
-        line = self._journal.line(record)
+        line = journal.line(record)
         try:
-            index = await self._journal.append_in(self._call, line)
+            index = await journal.aappend(line) if self._suspends else journal.append(line)
         except AuditError as error:
-            if self._journal.closed:
+            if journal.closed:
                 self._unproposed = error
                 raise
-            self._journal.leave_late(line, error)
+            journal.leave_late(line, error)
         else:
-            self._call.note(self._guard.name, audit__id=self._intent, audit__index=index)
+            self._call.note(audit__id=self._intent, audit__index=index)
 
     async def settle(self, outcome: Outcome) -> None:
         """Write the outcome; what cannot be written now is written with the next record that can."""
+        journal = self._journal
         try:
-            line = self._journal.line(self._record(*self._told(outcome)))
+            line = journal.line(self._record(*self._told(outcome)))
         except AuditError as error:  # the redaction hook failed, and nothing unredacted is written
-            self._journal.report(error)
+            journal.report(error)
             return
         if self._unproposed is not None:
-            self._journal.leave_late(line, self._unproposed)
+            journal.leave_late(line, self._unproposed)
             return
         try:
-            await self._journal.append_in(self._call, line)
+            await journal.aappend(line) if self._suspends else journal.append(line)
         except AuditError as error:
-            self._journal.leave_late(line, error)
+            journal.leave_late(line, error)
 
-    def _record(self, phase: Phase, parts: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        call = self._call
-        # An identifier of its own for each record would cost more than the rest of the record.
-        own_id = f"{call.id.removeprefix('call_')}-{next(_numbers)}"
-        cause = [self._intent] if self._intent is not None else None
-        action = self._guard.action or call.name
-        return self._journal.scribe.record(
-            phase, action, own_id=own_id, **about(call), cause=cause, **(parts or {}), **more
-        )
+    def abandon(self, error: BaseException) -> None:
+        """Leave the outcome of a call that was closed by force to the next commit."""
+        try:
+            self._journal.leave(self._journal.line(self._record(*self._told(Abandoned(error)))))
+        except AuditError as failure:
+            self._journal.report(failure)
+
+    def _record(self, phase: Phase, parts: dict[str, Any]) -> dict[str, Any]:
+        call, scribe = self._call, self._journal.scribe
+        who = self._who
+        if who is None:
+            who = self._who = scribe.who(call, call.run)
+        if self._intent is not None:
+            parts["cause"] = [self._intent]
+        # A new identifier for each record would cost more than the rest of the record.
+        own_id = f"{who['call'][5:]}-{next(_numbers)}"
+        return scribe.record(phase, self._guard.action or call.name, who=who, own_id=own_id, **parts)
 
     def _arguments(self) -> dict[str, Any]:
         mode = self._guard.arguments

@@ -10,7 +10,6 @@ from patterns.errors import AuditError
 if TYPE_CHECKING:
     from patterns.audit.records import Scribe
     from patterns.audit.writer import Writer
-    from patterns.kernel.call import Call
 
 __all__ = ["Journal"]
 
@@ -41,10 +40,6 @@ class Journal:
     async def aappend(self, line: bytes) -> int:
         """Commit *line* from a task, in a thread unless nothing waits."""
         return await self._group.asubmit(line) if self.waits else self.append(line)
-
-    async def append_in(self, call: Call, line: bytes) -> int:
-        """Commit *line* in the colour of *call*."""
-        return await self.aappend(line) if call.target.asynchronous else self.append(line)
 
     def leave(self, line: bytes) -> None:
         """Leave *line* to the next commit; nothing is acknowledged."""

@@ -13,7 +13,7 @@ from patterns.audit.journal import Journal
 from patterns.audit.keys import VerifyingKey, each_key, signers_of
 from patterns.audit.proof import prove
 from patterns.audit.reading import entries_of, unsettled
-from patterns.audit.records import Phase, Scribe, about, about_run, plain
+from patterns.audit.records import Phase, Scribe, plain
 from patterns.audit.sinks import MemorySink
 from patterns.audit.verify import verify
 from patterns.audit.writer import Writer
@@ -330,19 +330,18 @@ class AuditLogger:
     def _made(self, phase: str, action: str, *, facts: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
         if not isinstance(action, str) or not action:
             misuse(f"an action needs a name, not {action!r}", wrong=f"action={action!r}", right='action="refund"')
-        call = current_call()
-        context = about_run(current_run()) if call is None else about(call)
+        who = self._scribe.who(current_call(), current_run())
         cause = parts.pop("cause", ())
         arguments = parts.pop("arguments", None)
         if arguments is not None:
             parts |= self._scribe.arguments(arguments)
         return self._scribe.record(
-            phase, action, **context, cause=_ids(cause), **parts, facts=plain(dict(facts)) if facts else None
+            phase, action, who=who, cause=_ids(cause), **parts, facts=plain(dict(facts)) if facts else None
         )
 
     def _describe(self, recovered: Recovered) -> bytes:
         facts = {"bytes": recovered.bytes, "sha256": recovered.sha256, "kept_in": recovered.kept_in}
-        return self._scribe.line(self._scribe.record(Phase.RECOVERED, "log", facts=facts))
+        return self._scribe.line(self._scribe.record(Phase.RECOVERED, "log", who={}, facts=facts))
 
 
 def _ids(cause: str | Receipt | Iterable[str | Receipt]) -> list[str] | None:

@@ -87,19 +87,47 @@ class Scribe:
     redact: Redact | None = None
     digest_key: bytes | None = None
 
-    def record(self, phase: str, action: str, *, own_id: str | None = None, **parts: Any) -> dict[str, Any]:
-        """Return a record of *parts*; those that are None or empty are left out."""
-        record: dict[str, Any] = {
+    def record(
+        self, phase: str, action: str, *, who: Mapping[str, Any], own_id: str | None = None, **parts: Any
+    ) -> dict[str, Any]:
+        """Return a record.
+
+        Args:
+            phase: What happened.
+            action: To what.
+            who: Who did it, where and for whom (see `who`).
+            own_id: Its id; a new one if missing.
+            parts: Anything else of a record; what is None is left out.
+
+        """
+        record = {
             "v": 1,
             "id": own_id or self.ids.new(),
             "time": timestamp(self.clock.wall()),
             "phase": str(phase),
             "action": action,
+            **who,
         }
-        if self.agent is not None:
-            record["agent"] = self.agent
-        record.update({name: part for name, part in parts.items() if part is not None and part != ()})
+        for name, part in parts.items():
+            if part is not None:
+                record[name] = part  # noqa: PERF403 - twice as fast as building another dictionary
         return record
+
+    def who(self, call: Call | None, run: Run | None) -> dict[str, Any]:
+        """Return the parts of a record that tell which call it speaks of, and for whom that was made."""
+        parts: dict[str, Any] = {} if self.agent is None else {"agent": self.agent}
+        if run is not None:
+            told = (("agent", run.agent), ("user", run.user), ("tenant", run.tenant), ("run", run.id))
+            parts.update((name, part) for name, part in told if part is not None)
+            if len(run.path) > 1:
+                parts["within"] = run.path[:-1]
+        if call is not None:
+            parts["call"] = call.id
+            if call.parent is not None:
+                parts["parent"] = call.parent.id
+            if call.trace is not None:
+                parts["trace"] = call.traceparent
+        return parts
 
     def line(self, record: dict[str, Any]) -> bytes:
         """Return the line of *record*.
@@ -135,20 +163,6 @@ class Scribe:
             return {"arguments": whole}
         told = {name: value for name, value in arguments.items() if self.digest(value) is not None}
         return {"arguments": self.digest(told), "unspelled": [name for name in arguments if name not in told]}
-
-
-def about(call: Call) -> dict[str, Any]:
-    """Return the parts of a record that tell which call it speaks of, and for whom that was made."""
-    parts = about_run(call.run)
-    parts.update(call=call.id, parent=None if call.parent is None else call.parent.id, trace=call.traceparent)
-    return parts
-
-
-def about_run(run: Run | None) -> dict[str, Any]:
-    """Return the parts of a record that tell for whom something was done."""
-    if run is None:
-        return {}
-    return {"agent": run.agent, "user": run.user, "tenant": run.tenant, "run": run.id, "within": run.path[:-1]}
 
 
 def error_parts(error: BaseException) -> dict[str, str]:

@@ -403,3 +403,27 @@ def test_the_span_names_the_record(memory: AuditLogger, spans: Any):
     assert (record["id"], 0) == (attributes["patterns.audit.id"], attributes["patterns.audit.index"])
     call = spans.one("execute_tool <lambda>")
     assert f"{call.context.trace_id:032x}" == record["trace"].split("-")[1]
+
+
+def test_a_coroutine_closed_by_force_is_abandoned(tmp_path: Path, key: SigningKey):
+    """It can wait for nothing any more, so its outcome goes along with the next commit."""
+    audit = AuditLogger(tmp_path / "log", key=key)
+    started = asyncio.Event()
+
+    @audit.record
+    async def wait() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(wait())
+        await started.wait()
+        task.get_coro().close()
+        task.cancel()
+        with pytest.raises(RuntimeError, match="cannot reuse"):
+            await task
+
+    asyncio.run(main())
+    assert (["proposed"], 1) == (phases(audit), audit.unwritten)
+    audit.close()
+    assert ["proposed", "abandoned"] == phases(audit)

@@ -102,8 +102,8 @@ def test_a_lone_surrogate_does_not_lose_the_record(encoder: str):
 def test_order_of_the_parts_and_time_of_the_clock():
     """A record begins with its version, id and time; the time is the injected clock's."""
     scribe = Scribe(clock=ManualClock(wall=1_700_000_000.25), agent="bot")
-    record = scribe.record("proposed", "refund", user="u", cause=None, within=())
-    assert ["v", "id", "time", "phase", "action", "agent", "user"] == list(record)
+    record = scribe.record("proposed", "refund", who=scribe.who(None, None), cause=None, reason="r")
+    assert ["v", "id", "time", "phase", "action", "agent", "reason"] == list(record)
     assert "2023-11-14T22:13:20.250000Z" == record["time"]
 
 
