@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from contextlib import suppress
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from patterns.errors import StoreUnavailable
@@ -93,7 +93,7 @@ class _Mine:
     """The locked files of this process; held until it ends."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # making an owner looks at the others, which asks whether they are ours
         self._held = False
         self._files: dict[Path, tuple[str, int]] = {}
         forking.watch(self)
@@ -124,7 +124,7 @@ class _Mine:
         for _owner, descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
-        self._lock = Lock()
+        self._lock = RLock()
 
 
 _mine = _Mine()
