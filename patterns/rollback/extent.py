@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     TakeBack = Callable[[Iterable[Action], Mode], Awaitable[Any]]
 
-__all__ = ["Extent", "ended_late", "written_down"]
+__all__ = ["Extent", "must_be_taken_back", "take_back_late", "written_down"]
 
 _extents: contextvars.ContextVar[tuple[Extent, ...]] = contextvars.ContextVar("patterns_undo_extents", default=())
 
@@ -38,10 +38,6 @@ class Extent:
     def actions(self) -> tuple[Action, ...]:
         """The block's actions, in order."""
         return tuple(action for action in self.log.actions if action.id in self._ids)
-
-    def holds(self, action: Action) -> bool:
-        """Whether *action* was begun in the block."""
-        return action.id in self._ids
 
     def add(self, action: Action) -> None:
         """Count *action* among the block's."""
@@ -67,9 +63,13 @@ class Extent:
         """Whether what begins now belongs to the block."""
         return self._is_open
 
-    async def late(self, action: Action, mode: Mode) -> None:
+    def wants_back(self, action: Action) -> bool:
+        """Whether *action* was begun in the block, which has failed."""
+        return self._take_back is not None and action.id in self._ids
+
+    async def take_back(self, action: Action, mode: Mode) -> None:
         """Take back *action*, which ended after its block had failed."""
-        if self._take_back is not None and self.holds(action):
+        if self._take_back is not None:
             await self._take_back((action,), mode)
 
 
@@ -80,8 +80,13 @@ def written_down(log: UndoLog, action: Action) -> None:
             extent.add(action)
 
 
-async def ended_late(log: UndoLog, action: Action, mode: Mode) -> None:
+def must_be_taken_back(log: UndoLog, action: Action) -> bool:
+    """Whether a block around *action* failed while it was running."""
+    return any(extent.log is log and extent.wants_back(action) for extent in _extents.get())
+
+
+async def take_back_late(log: UndoLog, action: Action, mode: Mode) -> None:
     """Let the blocks around that failed meanwhile take back *action*."""
-    for extent in _extents.get():
-        if extent.log is log:
-            await extent.late(action, mode)
+    for extent in reversed(_extents.get()):
+        if extent.log is log and extent.wants_back(action):
+            await extent.take_back(action, mode)

@@ -9,9 +9,9 @@ from attrs import frozen
 from patterns.errors import InDoubt, Refused, misuse
 from patterns.kernel import outcome as ends
 from patterns.kernel.guard import Guard
-from patterns.rollback.extent import ended_late, written_down
+from patterns.rollback.extent import must_be_taken_back, take_back_late, written_down
 from patterns.rollback.handler import Handler, Hook, binder_of_facts, kept
-from patterns.rollback.machine import OPEN, ActionState, Policies, after_attempts, is_ambiguous
+from patterns.rollback.machine import ActionState, Policies, after_attempts, is_ambiguous
 from patterns.rollback.mode import Mode
 from patterns.rollback.options import check_policy, check_retry
 from patterns.rollback.retrying import retried
@@ -164,8 +164,8 @@ class UndoGuard(Guard):
         place = self._recorder.place(call)
         key = call.idempotency_key
         action = place.log.begin(self._handler, call.name, call.arguments, key=key, group=place.group)
+        tries = _Tries(call, proceed, mode, place.log.write(action, self._handler, mode))
         written_down(place.log, action)
-        tries = _Tries(call, proceed, mode, place.log.claim(action, mode))
         try:
             return await retried(self._undo.retry, tries, mode, never=_FINAL)
         except GeneratorExit:
@@ -175,10 +175,12 @@ class UndoGuard(Guard):
         finally:
             if place.log.is_running(action):
                 await call.shield(self._settle(place.log, action, tries), suspends=place.log.records is not None)
+                if must_be_taken_back(place.log, action):
+                    await call.shield(take_back_late(place.log, action, mode))
 
     def _settle_here(self, log: UndoLog, action: Action, tries: _Tries) -> Action:
         state, facts = tries.ended()
-        tries.call.note(self.name, rollback__state=state.value)
+        tries.call.note(rollback__state=state.value)
         key = tries.call.idempotency_key or action.idempotency_key
         return log.note(action.id, state, idempotency_key=key, **facts)
 
@@ -187,8 +189,6 @@ class UndoGuard(Guard):
         if tries.is_recorded:
             await log.save(ended, tries.mode)
         await self._recorder.ended(log, ended, tries.mode)
-        if ended.state in OPEN:
-            await ended_late(log, ended, tries.mode)
 
 
 _FINAL = (Refused, InDoubt, ends.CarriedStop)

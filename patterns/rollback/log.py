@@ -75,27 +75,32 @@ class UndoLog:
     def begin(
         self, handler: Handler, name: str, arguments: Mapping[str, Any], *, key: str | None, group: int | None = None
     ) -> Action:
-        """Write down an action that is about to run."""
-        snapshot = {key: kept(value) for key, value in arguments.items()}
+        """Return the action that is about to run, not yet written down."""
         own_id = SYSTEM_IDS.new("act_")
         with self._lock:
             position, self._next = self._next, self._next + 1
-            action = Action(
-                id=own_id,
-                name=name,
-                position=position,
-                arguments=snapshot,
-                policies=handler.policies,
-                idempotency_key=key or own_id,
-                group=position if group is None else group,
-                started=self._wall(),
-            )
-            self._actions[own_id], self._handlers[own_id] = action, handler
-        return action
+        return Action(
+            id=own_id,
+            name=name,
+            position=position,
+            arguments={parameter: kept(value) for parameter, value in arguments.items()},
+            policies=handler.policies,
+            idempotency_key=key or own_id,
+            group=position if group is None else group,
+            started=self._wall(),
+        )
 
-    def claim(self, action: Action, mode: Mode) -> Claim | None:
-        """Return what must be true in the store before the action may run, or None without a store."""
-        return None if self.records is None else self.records.claim(action, self.handler(action.id), mode)
+    def write(self, action: Action, handler: Handler, mode: Mode) -> Claim | None:
+        """Write the action down; return what must be true in the store before it may run, if there is one.
+
+        Raises:
+            Misuse: A store cannot keep what its undo needs.
+
+        """
+        claim = None if self.records is None else self.records.claim(action, handler, mode)
+        with self._lock:
+            self._actions[action.id], self._handlers[action.id] = action, handler
+        return claim
 
     def note(self, action_id: str, to: ActionState, **facts: Any) -> Action:
         """Move the action to another state, in this process.

@@ -212,7 +212,7 @@ class _SagaGuard(Guard):
             return outcome.unwrap()
         undoing = await call.shield(transaction.fail(outcome.error, mode))
         call.events.extend(undoing.events)
-        call.note(self.name, saga__status=transaction.status.value, saga__compensated=len(undoing.undone))
+        call.note(saga__status=transaction.status.value, saga__compensated=len(undoing.undone))
         leave_failed(outcome, tuple(undoing.failures), transaction.saga.words, report=transaction.report)
         return outcome.unwrap()
 
@@ -221,7 +221,7 @@ class _SagaGuard(Guard):
             await call.shield(self._transaction.succeed(mode), suspends=self._transaction.log.records is not None)
         except Exception as error:  # noqa: BLE001 - a saga of which the store does not know that it is done is not done
             return Raised(error)
-        call.note(self.name, saga__status=self._transaction.status.value)
+        call.note(saga__status=self._transaction.status.value)
         return outcome
 
 

@@ -60,7 +60,7 @@ class RollbackGuard(Guard):
             undoing = self._undoing(extent, Mode(call.target.asynchronous, self._manager.clock))
             await call.shield(undoing.run(extent.actions))
             call.events.extend(undoing.events)
-            call.note(self.name, rollback__undone=len(undoing.undone), rollback__failed=len(undoing.failures))
+            call.note(rollback__undone=len(undoing.undone), rollback__failed=len(undoing.failures))
             leave_failed(outcome, tuple(undoing.failures), self._manager.words)
             return outcome.unwrap()
         finally:

@@ -13,12 +13,15 @@ from patterns.rollback import CheckpointForgotten, RollbackManager
 
 @pytest.fixture
 def undo(clock) -> RollbackManager:
+    """Return a manager on the manual clock."""
     return RollbackManager("bot", clock=clock)
 
 
 @pytest.fixture
 def add(undo, world):
-    @undo.undoable(undo=lambda thing: world.remove(thing))
+    """Return a tool that adds to the world."""
+
+    @undo.undoable(undo=world.remove)
     def add(thing):
         return world.add(thing)
 
@@ -91,7 +94,7 @@ def test_the_state_comes_back_as_it_was(undo):
 
 def test_a_state_that_cannot_be_copied_is_refused(undo):
     """With the way out."""
-    with pytest.raises(Misuse, match="capture=world.export"):
+    with pytest.raises(Misuse, match=r"capture=world\.export"):
         undo.checkpoint("before", state=(one for one in "ab"))
 
 
@@ -140,7 +143,7 @@ def test_a_failing_restore_is_told_after_the_undos(clock, world):
 
     manager = RollbackManager("bot", capture=lambda: 1, restore=restore, clock=clock)
     checkpoint = manager.checkpoint("before")
-    manager.undoable(undo=lambda thing: world.remove(thing))(world.add)("a")
+    manager.undoable(undo=world.remove)(world.add)("a")
     with pytest.raises(RollbackIncomplete) as caught:
         manager.rollback_to(checkpoint)
     assert ["restore"] == [name for name, _ in caught.value.failures]
@@ -150,7 +153,7 @@ def test_a_failing_restore_is_told_after_the_undos(clock, world):
 def test_the_oldest_checkpoint_goes_and_what_was_before_is_final(clock, world):
     """The depth is limited; nobody is left believing in an undo that is gone."""
     undo = RollbackManager("bot", max_checkpoints=2, clock=clock)
-    add = undo.undoable(undo=lambda thing: world.remove(thing))(world.add)
+    add = undo.undoable(undo=world.remove)(world.add)
     heard = []
     undo.subscribe(heard.append)
     first = undo.checkpoint("first")
@@ -170,7 +173,7 @@ def test_the_log_of_a_run_is_limited(clock, world):
     """The oldest actions become final, and that is told; one that waits for a person never does."""
     undo = RollbackManager("bot", max_actions=3, clock=clock)
 
-    @undo.undoable(undo=lambda thing: world.remove(thing))
+    @undo.undoable(undo=world.remove)
     def add(thing):
         return world.add(thing)
 
@@ -185,7 +188,7 @@ def test_the_log_of_a_run_is_limited(clock, world):
 def test_an_open_transaction_is_never_forgotten(clock, world):
     """Limits do not tear holes into a block that may still fail."""
     undo = RollbackManager("bot", max_actions=2, max_checkpoints=1, clock=clock)
-    add = undo.undoable(undo=lambda thing: world.remove(thing))(world.add)
+    add = undo.undoable(undo=world.remove)(world.add)
     with pytest.raises(ValueError, match="late"), undo.transaction("long"):  # noqa: PT012 - the block is the test
         for thing in range(6):
             add(thing)

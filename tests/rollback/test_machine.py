@@ -35,6 +35,7 @@ S = ActionState
 
 
 def action(position: int = 0, *, group: int | None = None, state: ActionState = S.RUNNING, **facts) -> Action:
+    """Return an action."""
     return Action(
         id=f"act_{position}",
         name="charge",

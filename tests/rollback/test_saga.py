@@ -16,12 +16,15 @@ from patterns.rollback import ActionState, Saga, SagaStatus
 
 @pytest.fixture
 def saga(clock) -> Saga:
+    """Return a saga on the manual clock."""
     return Saga("order", clock=clock)
 
 
 @pytest.fixture
 def add(saga, world):
-    @saga.tool(compensate=lambda thing: world.remove(thing))
+    """Return a tool that adds to the world."""
+
+    @saga.tool(compensate=world.remove)
     def add(thing):
         return world.add(thing)
 
@@ -29,13 +32,14 @@ def add(saga, world):
 
 
 def told(report) -> list[tuple[str, str]]:
+    """Return names and states of the steps."""
     return [(step.name, step.state.value) for step in report.steps]
 
 
 def test_a_block_that_raises_is_compensated_backwards(saga, add, world):
     """And its error passes unchanged."""
     error = ValueError("no")
-    with pytest.raises(ValueError, match="no") as caught, saga.transaction("order-17") as tx:  # noqa: PT012
+    with pytest.raises(ValueError, match="no") as caught, saga.transaction("order-17") as tx:  # noqa: PT012 - the block is what raises
         add(1)
         add(2)
         raise error
@@ -85,7 +89,7 @@ def test_a_refused_step_needs_no_compensation_but_the_earlier_ones_do(saga, add,
     def charge():
         return 1
 
-    with pytest.raises(Refused, match="not today"), saga.transaction() as tx:  # noqa: PT012
+    with pytest.raises(Refused, match="not today"), saga.transaction() as tx:  # noqa: PT012 - the block is what raises
         add(1)
         charge()
     assert ([1], False) == (world.undone, "wrong" in world.story)
@@ -100,7 +104,7 @@ def test_a_replayed_step_belongs_to_the_run_that_ran_it(saga, world, replaying):
     def charge():
         return 1
 
-    with pytest.raises(ValueError, match="no"), saga.transaction() as tx:  # noqa: PT012
+    with pytest.raises(ValueError, match="no"), saga.transaction() as tx:  # noqa: PT012 - the block is what raises
         assert "recorded" == charge()
         raise ValueError("no")
     assert ([], [("charge", "replayed")]) == (world.story, told(tx.report))
@@ -145,11 +149,13 @@ def test_an_incomplete_compensation_is_raised_and_kept(saga, add, world):
     def charge():
         return 1
 
-    with pytest.raises(RollbackIncomplete, match="order could not compensate 1 action: charge") as caught:  # noqa: PT012
-        with saga.transaction("order-17"):
-            add(1)
-            charge()
-            raise ValueError("no")
+    with (  # noqa: PT012 - the block is the test
+        pytest.raises(RollbackIncomplete, match="order could not compensate 1 action: charge") as caught,
+        saga.transaction("order-17"),
+    ):
+        add(1)
+        charge()
+        raise ValueError("no")
     assert "no" == str(caught.value.__cause__)
     assert SagaStatus.COMPENSATION_FAILED is caught.value.report.status
     assert [("add", "undone"), ("charge", "parked")] == told(saga.unfinished()[0])
@@ -167,7 +173,7 @@ def test_a_person_can_finish_it(saga, add):
     def charge():
         return 1
 
-    with pytest.raises(RollbackIncomplete), saga.transaction():  # noqa: PT012
+    with pytest.raises(RollbackIncomplete), saga.transaction():  # noqa: PT012 - the block is what raises
         charge()
         raise ValueError("no")
     parked = saga.unfinished()[0].steps[0]
@@ -191,7 +197,7 @@ def test_a_doubtful_compensation_is_reopened_by_a_person(saga):
         return 1
 
     async def main():
-        with pytest.raises(RollbackIncomplete):  # noqa: PT012
+        with pytest.raises(RollbackIncomplete):  # noqa: PT012 - the block is what raises
             async with saga.transaction():
                 await charge()
                 raise ValueError("no")
@@ -208,8 +214,8 @@ def test_a_doubtful_compensation_is_reopened_by_a_person(saga):
 def test_park_leaves_everything_for_later(clock, world):
     """`on_failure="park"` compensates only when asked."""
     saga = Saga("order", on_failure="park", clock=clock)
-    add = saga.tool(compensate=lambda thing: world.remove(thing))(world.add)
-    with pytest.raises(ValueError, match="no"), saga.transaction():  # noqa: PT012
+    add = saga.tool(compensate=world.remove)(world.add)
+    with pytest.raises(ValueError, match="no"), saga.transaction():  # noqa: PT012 - the block is what raises
         add(1)
         raise ValueError("no")
     assert ([1], SagaStatus.COMPENSATION_FAILED) == (world.there, saga.unfinished()[0].status)
@@ -221,7 +227,7 @@ def test_an_inner_run_that_fails_takes_back_only_its_own(saga, add, world):
     """The outer one goes on."""
     with saga.transaction("outer") as outer:
         add(1)
-        with pytest.raises(ValueError, match="inner"), saga.transaction("inner"):  # noqa: PT012
+        with pytest.raises(ValueError, match="inner"), saga.transaction("inner"):  # noqa: PT012 - the block is what raises
             add(2)
             raise ValueError("inner")
         add(3)
@@ -231,8 +237,8 @@ def test_an_inner_run_that_fails_takes_back_only_its_own(saga, add, world):
 def test_an_inner_run_that_succeeded_is_taken_back_with_the_outer(saga, add, world):
     """Also one of another saga."""
     payments = Saga("payments")
-    pay = payments.tool(compensate=lambda thing: world.remove(thing))(world.add)
-    with pytest.raises(ValueError, match="outer"), saga.transaction("outer"):  # noqa: PT012
+    pay = payments.tool(compensate=world.remove)(world.add)
+    with pytest.raises(ValueError, match="outer"), saga.transaction("outer"):  # noqa: PT012 - the block is what raises
         add(1)
         with payments.transaction("inner") as inner:
             pay(2)
@@ -246,7 +252,7 @@ def test_an_inner_run_that_succeeded_is_taken_back_with_the_outer(saga, add, wor
 def test_inner_runs_at_the_same_time_keep_apart(saga, world):
     """Parallel branches share the log of the outer run, and each takes back its own."""
 
-    @saga.tool(compensate=lambda thing: world.remove(thing))
+    @saga.tool(compensate=world.remove)
     async def add(thing):
         await asyncio.sleep(0)
         return world.add(thing)
@@ -271,7 +277,7 @@ def test_a_sibling_that_ends_late_is_compensated_then(saga, world):
     """`gather` leaves it running when another one fails; its effect is taken back as soon as it is there."""
     gate = None
 
-    @saga.tool(compensate=lambda thing: world.remove(thing))
+    @saga.tool(compensate=world.remove)
     async def slow(thing):
         await gate.wait()
         return world.add(thing)
@@ -326,7 +332,7 @@ def test_a_tool_called_after_the_end_is_refused(saga, world):
 
 def test_threads_join_the_run_by_carry(saga, add, world):
     """A thread belongs to the transaction whose context it carries."""
-    with pytest.raises(ValueError, match="no"), saga.transaction():  # noqa: PT012
+    with pytest.raises(ValueError, match="no"), saga.transaction():  # noqa: PT012 - the block is what raises
         thread = threading.Thread(target=patterns.carry(add), args=(1,))
         thread.start()
         thread.join()
@@ -402,12 +408,12 @@ def test_the_compensation_knows_the_steps_key(saga, keying):
     """The one its effect was made under."""
     seen = []
 
-    @saga.tool(compensate=lambda idempotency_key: seen.append(idempotency_key))
+    @saga.tool(compensate=lambda idempotency_key: seen.append(idempotency_key))  # noqa: PLW0108 - the name of its parameter is what is read
     @keying
     def charge():
         return 1
 
-    with pytest.raises(ValueError, match="no"), saga.transaction():  # noqa: PT012
+    with pytest.raises(ValueError, match="no"), saga.transaction():  # noqa: PT012 - the block is what raises
         charge()
         raise ValueError("no")
     assert ["key-of-charge"] == seen
@@ -415,7 +421,7 @@ def test_the_compensation_knows_the_steps_key(saga, keying):
 
 def test_spans_of_a_saga(saga, add, spans):
     """The block, its tools and each compensation below it."""
-    with pytest.raises(ValueError, match="no"), saga.transaction("order-17"):  # noqa: PT012
+    with pytest.raises(ValueError, match="no"), saga.transaction("order-17"):  # noqa: PT012 - the block is what raises
         add(1)
         raise ValueError("no")
     block, guard = spans.one("patterns.step order"), spans.one("saga.transaction")
@@ -433,7 +439,7 @@ def test_wrong_use_is_found_early(saga):
     """Options, names, retries of what cannot run twice."""
     with pytest.raises(Misuse, match="'compensate' or 'park'"):
         Saga("order", on_failure="explode")
-    with pytest.raises(Misuse, match="tenacity.Retrying"):
+    with pytest.raises(Misuse, match=r"tenacity\.Retrying"):
         Saga("order", compensation_retry=tenacity.AsyncRetrying())
     with pytest.raises(Misuse, match="needs a name"):
         saga.transaction("")

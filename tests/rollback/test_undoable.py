@@ -15,6 +15,7 @@ from patterns.testing.shapes import BLOCK_SHAPES, SHAPES, Guarding
 
 @pytest.fixture
 def undo(clock) -> RollbackManager:
+    """Return a manager on the manual clock."""
     return RollbackManager("bot", clock=clock)
 
 
@@ -153,7 +154,7 @@ def test_a_tool_may_have_a_key_of_its_own(undo):
     """Then that is the one the undo gets."""
     seen = []
 
-    @undo.undoable(undo=lambda idempotency_key: seen.append(idempotency_key))
+    @undo.undoable(undo=lambda idempotency_key: seen.append(idempotency_key))  # noqa: PLW0108 - the name of its parameter is what is read
     def charge(idempotency_key):
         return 1
 
@@ -183,7 +184,7 @@ def test_arguments_that_contain_themselves_are_no_problem(undo):
     seen = []
     endless: list[object] = []
     endless.append(endless)
-    undo.undoable(undo=lambda items: seen.append(items))(lambda items: None)(endless)
+    undo.undoable(undo=lambda items: seen.append(items))(lambda items: None)(endless)  # noqa: PLW0108 - the name of its parameter is what is read
     undo.rollback_all()
     assert endless is seen[0]
 
@@ -224,7 +225,7 @@ def test_methods_hand_over_their_object(undo, world):
 
 def test_a_bound_method_can_be_decorated_later(undo, world):
     """It has no ``self`` to hand over, but the rest."""
-    add = undo.undoable(undo=lambda thing: world.remove(thing))(world.add)
+    add = undo.undoable(undo=world.remove)(world.add)
     add("a")
     undo.rollback_all()
     assert [] == world.there
@@ -242,7 +243,7 @@ def test_a_step_hands_over_facts_and_result(undo):
 @pytest.mark.parametrize("shape", BLOCK_SHAPES, ids=str)
 def test_a_step_without_undo_is_no_problem(shape, undo):
     """There is nothing to take back, and the log says so."""
-    shape.run([Guarding("step", None, lambda name: undo.step(name))], lambda: 7)
+    shape.run([Guarding("step", None, lambda name: undo.step(name))], lambda: 7)  # noqa: PLW0108 - the name of its parameter is what is read
     assert ActionState.DONE is only(undo).state
     undo.rollback_all()
     assert () == undo.actions()
@@ -262,11 +263,11 @@ def test_the_bare_decorator_writes_down_without_undo(undo):
 def test_what_an_undo_does_is_not_written_down(undo, world):
     """Or the next rollback would undo the undo."""
 
-    @undo.undoable(undo=lambda thing: remove(thing))
+    @undo.undoable(undo=lambda thing: remove(thing))  # noqa: PLW0108 - the name of its parameter is what is read
     def add(thing):
         return world.add(thing)
 
-    @undo.undoable(undo=lambda thing: add(thing))
+    @undo.undoable(undo=lambda thing: add(thing))  # noqa: PLW0108 - the name of its parameter is what is read
     def remove(thing):
         world.remove(thing)
 
