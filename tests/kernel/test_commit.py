@@ -75,6 +75,7 @@ def guarding(guard):
 
 @pytest.fixture
 def store():
+    """A store of its own for every test."""
     return open_store("memory://")
 
 

@@ -89,7 +89,7 @@ async def _async_generator():
 
 def test_pickle_and_copies_keep_working():
     """A guarded function goes to a process pool and through deepcopy."""
-    assert pickle.loads(pickle.dumps(at_module_level)) is at_module_level
+    assert pickle.loads(pickle.dumps(at_module_level)) is at_module_level  # noqa: S301 - our own bytes
     assert copy.deepcopy(at_module_level) is at_module_level
     assert copy.copy(at_module_level) is at_module_level
 
@@ -219,7 +219,7 @@ class ToolOfAFramework:
         (ToolOfAFramework(at_module_level), "is a tool object"),
         (42, "is not callable"),
         (None, "is not callable"),
-        ((lambda: (yield))(), "is not callable"),
+        (_generator(), "is not callable"),
     ],
     ids=lambda thing: type(thing).__name__,
 )
@@ -268,7 +268,8 @@ def test_guard_tools_refuses_what_hides_its_function():
 def strangers(tmp_path, monkeypatch):
     """A third-party module on the path, not yet imported."""
     (tmp_path / "strangers_sdk.py").write_text(
-        "def pay(x):\n    return x\n\nclass Charge:\n    @classmethod\n    def create(cls, x):\n        return cls.__name__, x\n"
+        "def pay(x):\n    return x\n\n"
+        "class Charge:\n    @classmethod\n    def create(cls, x):\n        return cls.__name__, x\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "strangers_sdk", raising=False)

@@ -139,7 +139,6 @@ def test_a_generators_call_does_not_leak_into_its_consumer():
         yield 1
         seen.append(patterns.current_call().name)
 
-    for _ in attach(items, Passing())():
-        seen.append(patterns.current_call())
+    seen.extend(patterns.current_call() for _ in attach(items, Passing())())
 
     assert ["items", None, "items"] == seen

@@ -267,7 +267,6 @@ def test_a_block_that_is_never_left_is_noticed(witness):
 
     with pytest.warns(ResourceWarning, match="never left"):
         del step
-        gc.collect()
 
 
 def test_a_guard_may_repeat_a_function_but_not_a_block(story):
