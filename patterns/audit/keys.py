@@ -232,10 +232,10 @@ def sign(text: str, signers: Iterable[tuple[VerifyingKey, Signer]]) -> str:
     """
     message = text.encode()
     try:
-        signed = tuple(Signature(key.name, key.key_id, signer.sign(message)) for key, signer in signers)
+        lines = [str(Signature(key.name, key.key_id, signer.sign(message))) for key, signer in signers]
     except Exception as error:
         raise AuditError(f"the checkpoint cannot be signed: {error!r}") from error
-    return str(Note(text, signed)) if signed else text
+    return "\n".join((text, "".join(lines))) if lines else text
 
 
 def verified_by(note: Note, keys: Iterable[VerifyingKey]) -> tuple[VerifyingKey, ...]:

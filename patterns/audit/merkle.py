@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 HASH_SIZE = 32
+_ONE_SIZE = frozenset({HASH_SIZE})
 EMPTY_ROOT = sha256(b"").digest()
 
 
@@ -72,7 +73,7 @@ class Tree:
 
     def __attrs_post_init__(self) -> None:
         nodes = self.nodes
-        if self.size < 0 or len(nodes) != self.size.bit_count() or any(len(node) != HASH_SIZE for node in nodes):
+        if self.size < 0 or len(nodes) != self.size.bit_count() or not _ONE_SIZE.issuperset(map(len, nodes)):
             tampered(f"a tree of {self.size} leaves cannot have these {len(nodes)} subtrees")
 
     def extended(self, leaves: Sequence[bytes]) -> Tree:
@@ -94,7 +95,7 @@ class Tree:
             return EMPTY_ROOT
         root = self.nodes[-1]
         for node in self.nodes[-2::-1]:
-            root = node_hash(node, root)
+            root = sha256(b"\1" + node + root).digest()
         return root
 
     def subtrees(self) -> Iterator[tuple[int, int, bytes]]:
