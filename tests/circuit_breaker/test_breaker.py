@@ -153,6 +153,28 @@ def test_a_permit_as_a_block(make, fail, clock):
     assert State.CLOSED is breaker.state
 
 
+def test_a_permit_of_another_era_does_not_count_whatever_it_says(make):
+    """Not even if what it says is nothing."""
+    breaker = make(ignore=KeyError)
+    assert breaker.acquire().failure(KeyError())
+    early = breaker.acquire()
+    breaker.reset()
+    assert not early.failure(KeyError())
+
+
+@pytest.mark.parametrize("options", [{}, {"failed_results": bool}], ids=["timed", "careful"])
+def test_successes_are_counted_when_they_come(make, protect, clock, options):
+    """One that came 59 seconds later is still within the window when the first one is not."""
+    breaker = make(error_rate_threshold=0.5, **options)
+    guarded = protect(breaker, lambda: None)
+    guarded()
+    clock.advance(59)
+    guarded()
+    assert 2 == breaker.snapshot().counts.calls
+    clock.advance(2)
+    assert 1 == breaker.snapshot().counts.calls
+
+
 def test_several_probes_several_successes(make, fail, clock):
     """Two at once, three in all; the cap holds after each."""
     breaker = make(half_open_probes=2, success_threshold=3)

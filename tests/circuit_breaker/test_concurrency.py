@@ -166,6 +166,34 @@ def test_a_listener_that_fails_changes_nothing(make, fail, caplog):
     assert heard == len(told)
 
 
+def test_nothing_stays_untold(make):
+    """What another thread adds when the one that tells has just finished is told all the same."""
+    told = []
+    breaker = make(on_transition=told.append)
+    engine = breaker._engine
+
+    class Telling:
+        def acquire(self, *, blocking):
+            return True
+
+        def release(self):
+            if len(told) == 1:
+                engine._outbox.append(told[0])
+
+    engine._telling = Telling()
+    breaker.force_open("x")
+    assert 2 == len(told)
+
+
+def test_resetting_what_is_closed_is_no_change(make, fail):
+    """It begins a new count, and there is nothing to tell."""
+    told = []
+    breaker = make(on_transition=told.append)
+    fail(breaker, 2)
+    breaker.reset()
+    assert (0, []) == (breaker.snapshot().streak, told)
+
+
 def test_an_event_tells_all(make, fail, clock):
     """Who, when, from where to where, why and for how long."""
     told = []

@@ -96,16 +96,16 @@ def test_options_are_keywords():
             "opens on 30% of at least 20 calls over 2 s in 9.5 s, for 30 s>",
         ),
         (
-            CircuitBreaker("x", error_rate_threshold=0.5, cool_down=timedelta(minutes=1)),
-            "opens on 5 failures in a row or 50% of at least 20 calls failing in 60 s, for 60 s>",
+            CircuitBreaker("x", error_rate_threshold=0.5, cool_down=growing(timedelta(minutes=1))),
+            "opens on 5 failures in a row or 50% of at least 20 calls failing in 60 s, for 60 s to 600 s>",
         ),
         (
             CircuitBreaker(
                 "x",
-                trip=(streak(1) | rate(0.2, min_calls=4, window=calls(8))) & streak(2),
-                cool_down=growing(1, longest=9),
+                trip=(streak(1) | rate(0.09, min_calls=4, window=calls(8))) & streak(2),
+                cool_down=9,
             ),
-            "opens on (a failure or 20% of at least 4 calls failing among the last 8) and 2 failures in a row, for 1 s to 9 s>",
+            "opens on (a failure or 9% of at least 4 calls failing among the last 8) and 2 failures in a row, for 9 s>",
         ),
     ],
 )
