@@ -69,7 +69,7 @@ class FlockOwners:
         """Return True, False if *owner* is proven dead, or None if it cannot be told."""
         if not _OWNER.fullmatch(owner):
             return None
-        if _mine.holds(owner):
+        if owner in _mine.names:
             return True
         path = f"{self._directory}/{owner}"
         try:
@@ -96,6 +96,7 @@ class _Mine:
         self._lock = RLock()  # making an owner looks at the others, which asks whether they are ours
         self._held = False
         self._files: dict[Path, tuple[str, int]] = {}
+        self.names: frozenset[str] = frozenset()
         forking.watch(self)
 
     def owner_in(self, directory: Path) -> str:
@@ -106,11 +107,8 @@ class _Mine:
                 owner = SYSTEM_IDS.new()
             if not (directory / owner).exists():  # new, or swept away by a cleaner of old files
                 self._files[directory] = owner, _lock_file(directory, owner)
+                self.names |= {owner}
             return owner
-
-    def holds(self, owner: str) -> bool:
-        with self._lock:
-            return any(each == owner for each, _descriptor in self._files.values())
 
     def before_fork(self) -> None:
         self._held = self._lock.acquire(timeout=forking.PATIENCE)
@@ -124,6 +122,7 @@ class _Mine:
         for _owner, descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
+        self.names = frozenset()
         self._lock = RLock()
 
 
