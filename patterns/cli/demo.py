@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from patterns.demo.runner import run_demo  # noqa: PLC0415 - needs the extra "demo"
-    from patterns.demo.show import Screen, Silence  # noqa: PLC0415
+    from patterns.demo.show import Screen, Silence  # noqa: PLC0415 - loaded when needed
 
     screen = Silence() if options.json else Screen(pause=_PAUSES[options.pace])
     screen.title(

@@ -68,7 +68,7 @@ class PaymentsProcess:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "patterns.demo.payments", str(self._journal)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own words
         if self._process.stdout is None:
             raise AssertionError("a pipe was asked for")
         self.port = int(self._process.stdout.readline())

@@ -109,7 +109,7 @@ def _play(screen: Screen, place: Path, port: int, result: Result, *, without: bo
 def _agent(place: Path, port: int, act: int, *, again: bool, without: bool) -> Iterator[dict[str, Any]]:
     words = ["--start", str(act), *(["--again"] if again else []), *(["--without"] if without else [])]
     command = [sys.executable, "-m", "patterns.demo.agent", str(place), str(port), *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
         if process.stdout is None:
             raise AssertionError("a pipe was asked for")
         for line in process.stdout:
@@ -127,6 +127,6 @@ def _show(screen: Screen, event: dict[str, Any], result: Result, *, again: bool)
 
 
 def _act_of_death() -> int:
-    from patterns.demo.acts import ACTS, crash  # noqa: PLC0415
+    from patterns.demo.acts import ACTS, crash  # noqa: PLC0415 - loaded when needed
 
     return ACTS.index(crash)

@@ -96,7 +96,7 @@ def _proxy_type() -> Any:
             return self
 
         def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-            import copy  # noqa: PLC0415
+            import copy  # noqa: PLC0415 - loaded when needed
 
             return _reguard(copy.deepcopy(self.__wrapped__, memo), getattr(self, _RECORD).guards)
 

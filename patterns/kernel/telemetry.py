@@ -79,7 +79,7 @@ def configure(*, detail: Detail | None = None, tracer_provider: TracerProvider |
 @contextmanager
 def configured(*, detail: Detail | None = None, tracer_provider: TracerProvider | None = None) -> Iterator[None]:
     """Do the same for the length of a ``with`` block."""
-    global settings  # noqa: PLW0603
+    global settings  # noqa: PLW0603 - see configure
     before = configure(detail=detail, tracer_provider=tracer_provider)
     try:
         yield
@@ -122,7 +122,7 @@ def _tracer() -> Tracer:
     provider = settings.tracer_provider or trace.get_tracer_provider()
     cached = _tracers
     if cached is None or cached[0] is not provider:
-        from patterns._version import __version__  # noqa: PLC0415
+        from patterns._version import __version__  # noqa: PLC0415 - loaded when needed
 
         cached = _tracers = (provider, trace.get_tracer("patterns", __version__, provider))
     return cached[1]

@@ -121,8 +121,8 @@ class Spans:
 def spans() -> Iterator[Spans]:
     """Record the spans of this test, and fail it if one stays open."""
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider  # noqa: PLC0415 - only tests that ask for it
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415 - loaded when needed
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415 - loaded when needed
 
     started: dict[int, str] = {}
 
