@@ -60,16 +60,26 @@ def verify_log(
 
 
 def show_entries(log: Place, *, start: int = 0, where: Mapping[str, Any] | None = None) -> Iterator[Entry]:
-    """Yield the acknowledged entries from *start* on whose records have the values of *where*, such as a run."""
-    wanted = (where or {}).items()
-    for entry in entries_of(LogFiles(log), start):
-        if not wanted or wanted <= {name: part for name, part in entry.record.items() if name in (where or {})}.items():
-            yield entry
+    """Return the acknowledged entries from *start* on whose records have the values of *where*, such as a run.
+
+    Raises:
+        AuditError: There is no log.
+
+    """
+    entries, wanted = entries_of(_files(log), start), dict(where or {})
+    if not wanted:
+        return entries
+    return (entry for entry in entries if wanted.items() <= entry.record.items())
 
 
 def show_unsettled(log: Place) -> tuple[Entry, ...]:
-    """Return the proposals without an outcome."""
-    return unsettled(LogFiles(log))
+    """Return the proposals without an outcome.
+
+    Raises:
+        AuditError: There is no log.
+
+    """
+    return unsettled(_files(log))
 
 
 def show_checkpoint(log: Place) -> str:
@@ -79,7 +89,7 @@ def show_checkpoint(log: Place) -> str:
         AuditError: There is none.
 
     """
-    head = LogFiles(log).head()
+    head = _files(log).head()
     if head is None:
         raise AuditError("the log has no checkpoint")
     return head.note
@@ -93,7 +103,7 @@ def prove_entry(log: Place, index: int) -> tuple[Entry, Proof]:
         AuditError: The stored hashes are damaged.
 
     """
-    files = LogFiles(log)
+    files = _files(log)
     proof = prove(files, index)
     return next(entries_of(files, index)), proof
 
@@ -119,6 +129,12 @@ def repair_log(
 ) -> tuple[str, ...]:
     """Write what can be derived anew; see `patterns.audit.repair.repair`."""
     return repair(log, vkeys=_keys(vkeys), against=[Path(one) for one in against], unsigned=unsigned)
+
+
+def _files(log: Place) -> LogFiles:
+    if not Path(log).is_dir():
+        raise AuditError(f"there is no log in {log}")
+    return LogFiles(log)
 
 
 def _keys(given: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ from patterns.kernel.ids import SYSTEM_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from patterns.audit.sinks import Reader
 
@@ -90,6 +91,7 @@ class FileSink:
         self._recovered: list[Recovered] = []
         try:
             self.files.directory.mkdir(parents=True, exist_ok=True)
+            _sync_directory(self.files.directory.parent)
         except OSError as error:
             raise AuditError(f"the directory of the log cannot be made: {error}", errno=error.errno) from error
 
@@ -238,6 +240,7 @@ class FileSink:
         """Move what lies behind *offset* to quarantine: it was never acknowledged, but it is evidence."""
         aside = self.files.directory / "quarantine"
         aside.mkdir(exist_ok=True)
+        _sync_directory(self.files.directory)
         kept, digest, count = aside / SYSTEM_IDS.new(), sha256(), 0
         with open(path, "r+b", buffering=0) as source, kept.open("xb") as copy:
             source.seek(offset)
@@ -246,6 +249,7 @@ class FileSink:
                 count += copy.write(chunk)
             copy.flush()
             os.fsync(copy.fileno())
+            _sync_directory(aside)
             source.truncate(offset)
             os.fsync(source.fileno())
         return Recovered(count, digest.hexdigest(), f"quarantine/{kept.name}")
@@ -277,6 +281,15 @@ class FileSink:
 def _tile_root(tree: int, tile: int) -> bytes:
     stored = os.pread(tree, _TILE_BYTES, tile * _TILE_BYTES)
     return root_of_row([stored[at : at + HASH_SIZE] for at in range(0, _TILE_BYTES, HASH_SIZE)])
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _create(path: str) -> int:

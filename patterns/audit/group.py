@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -117,8 +118,12 @@ class GroupCommit:
                 raise AuditError(f"{len(self._queue)} records wait to be written")
             self._queue.append(_Ticket(line, waits=False))
             full = len(self._queue) >= self._unhurried and not self._led
-        if full:
-            self.submit(None)
+            elsewhere = full and _in_event_loop()
+            self._led = self._led or elsewhere
+        if elsewhere:
+            self._lead_elsewhere()
+        elif full:
+            self.submit(None)  # whoever writes so fast waits a little, which keeps the queue short
 
     @property
     def waiting(self) -> int:
@@ -199,6 +204,14 @@ class GroupCommit:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.shutdown()
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")  # where it was never imported, no event loop runs
+    try:
+        return asyncio is not None and asyncio.get_running_loop() is not None
+    except RuntimeError:
+        return False
 
 
 def _tell(batch: Iterable[_Ticket]) -> None:

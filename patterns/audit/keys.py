@@ -24,7 +24,7 @@ from patterns.audit.note import Note, Signature, canonical_base64, is_key_name
 from patterns.errors import AuditError, misuse
 from patterns.kernel.ids import SYSTEM_IDS
 
-__all__ = ["KEY_VARIABLE", "Signer", "SigningKey", "VerifyingKey", "sign", "signers_of", "verified_by"]
+__all__ = ["KEY_VARIABLE", "Signer", "SigningKey", "VerifyingKey", "given_keys", "sign", "signer_of", "verified_by"]
 
 KEY_VARIABLE = "PATTERNS_AUDIT_KEY"
 """Environment variable that holds a signing key or the path of its file."""
@@ -196,31 +196,42 @@ Key = str | bytes | os.PathLike[str] | Signer
 """A key as users give it: a signer, a private key's text, 32 secret bytes, or a path (made if nothing is there)."""
 
 
-def signers_of(key: Key | Iterable[Key] | None, *, origin: str | None = None) -> tuple[Signer, ...]:
-    """Return who signs.
-
-    Args:
-        key: One key or several (all sign, which lets keys change with an overlap);
-            None takes the environment variable `KEY_VARIABLE`, and nobody signs if that is not set.
-        origin: Names a bare seed or a key made here.
-
-    Raises:
-        Misuse: A key is not a key.
-        AuditError: Its file cannot be read or made.
-
-    """
+def given_keys(key: Key | Iterable[Key] | None) -> tuple[Key, ...]:
+    """Return the keys in *key*, one or several; None takes the environment variable `KEY_VARIABLE` if it is set."""
     if key is None:
         key = os.environ.get(KEY_VARIABLE)
     if key is None:
         return ()
-    return tuple(_signer(one, origin) for one in each_key(key))
-
-
-def each_key(key: Key | Iterable[Key]) -> tuple[Key, ...]:
-    """Return the keys in *key*, which may be one."""
     if isinstance(key, (str, bytes, os.PathLike)) or not isinstance(key, Iterable):
         return (key,)
     return tuple(key)
+
+
+def signer_of(key: Key, *, origin: str | None = None) -> Signer:
+    """Return who signs with *key*.
+
+    Args:
+        key: As users give it.
+        origin: Names a bare seed or a key made here.
+
+    Raises:
+        Misuse: It is no key.
+        AuditError: Its file cannot be read or made.
+
+    """
+    if isinstance(key, bytes):
+        if origin is None:
+            misuse("a bare seed has no name", wrong="key=seed", right='key=seed, origin="example.org/audit"')
+        return SigningKey(origin, key)
+    if isinstance(key, str) and key.startswith(_PRIVATE):
+        return SigningKey.parse(key)
+    if isinstance(key, (str, os.PathLike)):
+        if not Path(key).exists():
+            SigningKey.generate(origin).save(key)
+        return SigningKey.load(key)
+    if not isinstance(key, Signer):
+        misuse(f"{key!r} is no key", wrong=f"key={key!r}", right='key="audit.key"')
+    return key
 
 
 def sign(text: str, signers: Iterable[tuple[VerifyingKey, Signer]]) -> str:
@@ -256,22 +267,6 @@ def verified_by(note: Note, keys: Iterable[VerifyingKey]) -> tuple[VerifyingKey,
             tampered(f"the signature of {key.name} is not genuine")
         good[key] = None
     return tuple(good)
-
-
-def _signer(key: Key, origin: str | None) -> Signer:
-    if isinstance(key, bytes):
-        if origin is None:
-            misuse("a bare seed has no name", wrong="key=seed", right='key=seed, origin="example.org/audit"')
-        return SigningKey(origin, key)
-    if isinstance(key, str) and key.startswith(_PRIVATE):
-        return SigningKey.parse(key)
-    if isinstance(key, (str, os.PathLike)):
-        if not Path(key).exists():
-            SigningKey.generate(origin).save(key)
-        return SigningKey.load(key)
-    if isinstance(key, Signer):
-        return key
-    misuse(f"{key!r} is no key", wrong=f"key={key!r}", right='key="audit.key"')
 
 
 def _write_new(path: Path, text: str, *, mode: int) -> None:

@@ -10,7 +10,7 @@ from attrs import frozen
 from patterns.audit.file_sink import FileSink
 from patterns.audit.guard import RecordGuard
 from patterns.audit.journal import Journal
-from patterns.audit.keys import VerifyingKey, each_key, signers_of
+from patterns.audit.keys import VerifyingKey, given_keys, signer_of
 from patterns.audit.proof import prove
 from patterns.audit.reading import entries_of, unsettled
 from patterns.audit.records import Phase, Scribe, plain
@@ -100,10 +100,10 @@ class AuditLogger:
     ) -> None:
         if on_failure not in get_args(OnFailure):
             misuse(f"on_failure={on_failure!r}", wrong=f"on_failure={on_failure!r}", right='on_failure="refuse"')
-        key = None if key is None else each_key(key)
-        _refuse_key_inside(target, key)
+        keys = given_keys(key)
+        _refuse_key_inside(target, keys)
         self._sink = _sink_of(target)
-        signers = signers_of(key, origin=origin)
+        signers = tuple(signer_of(one, origin=origin) for one in keys)
         self.origin = origin or _name_of(signers)
         self.on_failure: OnFailure = on_failure
         self._scribe = Scribe(agent=agent, clock=clock, ids=ids, redact=redact, digest_key=digest_key)
@@ -359,11 +359,11 @@ def _name_of(signers: tuple[Signer, ...]) -> str:
     return VerifyingKey.parse(signers[0].vkey).name if signers else _UNSIGNED_ORIGIN
 
 
-def _refuse_key_inside(target: object, key: Key | Iterable[Key] | None) -> None:
-    if key is None or not isinstance(target, (str, os.PathLike)):
+def _refuse_key_inside(target: object, keys: Iterable[Key]) -> None:
+    if not isinstance(target, (str, os.PathLike)):
         return
     inside = os.path.realpath(target)
-    for one in each_key(key):
+    for one in keys:
         if isinstance(one, (str, os.PathLike)) and os.path.commonpath([inside, os.path.realpath(one)]) == inside:
             misuse(
                 "the key lies in the log's own directory: whoever can change the log could sign it, too",

@@ -60,6 +60,9 @@ def test_no_log(tmp_path: Path):
     """An error, not a traceback; no log is no tampering."""
     with pytest.raises(AuditError):
         commands.show_checkpoint(tmp_path)
+    for command in (commands.show_checkpoint, commands.show_entries, commands.show_unsettled):
+        with pytest.raises(AuditError, match="there is no log in"):
+            command(tmp_path / "nothing")
     assert Verdict.CANNOT_SAY is commands.verify_log(tmp_path / "nothing").verdict
 
 

@@ -224,6 +224,22 @@ def test_unhurried_lines_go_along(log: Log, group: GroupCommit):
     assert [4, 256] == log.batches
 
 
+def test_unhurried_lines_never_block_an_event_loop(log: Log, group: GroupCommit):
+    """A full batch is committed by a thread of its own."""
+    loops: list[int] = []
+    commit = log.commit
+    group._commit = lambda lines: (loops.append(threading.get_ident()), commit(lines))[1]
+
+    async def main() -> None:
+        for number in range(256):
+            group.leave(b"%d" % number)
+        await group.asubmit(None)
+
+    asyncio.run(main())
+    assert 256 == len(log.lines)
+    assert threading.get_ident() not in loops
+
+
 def test_unhurried_lines_survive_a_failed_commit(log: Log, group: GroupCommit):
     """They are tried again in their order, and bounded in number."""
     group.leave(b"a")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from patterns.audit import AuditLogger, SigningKey, VerifyingKey
-from patterns.audit.keys import KEY_VARIABLE, sign, signers_of, verified_by
+from patterns.audit.keys import KEY_VARIABLE, sign, signer_of, verified_by
 from patterns.audit.note import Note
 from patterns.errors import AuditError, LogTampered, Misuse
 
@@ -66,11 +66,14 @@ def test_a_missing_key_file_is_made_once(tmp_path: Path):
     assert first.vkeys == second.vkeys == (SigningKey.load(path).vkey,)
 
 
-def test_a_key_beside_the_log_is_refused(tmp_path: Path):
+def test_a_key_beside_the_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Whoever can write the log's directory could sign, too."""
     for inside in [tmp_path / "audit" / "key", tmp_path / "audit" / "a" / ".." / "key"]:
         with pytest.raises(Misuse, match="own directory"):
             AuditLogger(tmp_path / "audit", key=inside)
+    monkeypatch.setenv(KEY_VARIABLE, os.fspath(tmp_path / "audit" / "key"))
+    with pytest.raises(Misuse, match="own directory"):
+        AuditLogger(tmp_path / "audit")
 
 
 def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, key: SigningKey, tmp_path: Path):
@@ -86,10 +89,10 @@ def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, 
 
 def test_bare_bytes_need_a_name(key: SigningKey):
     """A seed signs under the origin it is given."""
-    (signer,) = signers_of(SEED, origin=key.name)
+    signer = signer_of(SEED, origin=key.name)
     assert key.vkey == signer.vkey
     with pytest.raises(Misuse, match="origin"):
-        signers_of(SEED)
+        signer_of(SEED)
 
 
 @pytest.mark.parametrize("wrong", [42, "PRIVATE+KEY+x", b"short", object()])
