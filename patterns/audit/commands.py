@@ -10,6 +10,7 @@ from patterns.audit.proof import Proof, prove
 from patterns.audit.reading import Entry, entries_of, unsettled
 from patterns.audit.repair import repair
 from patterns.audit.verify import verify
+from patterns.audit.witness import remember
 from patterns.errors import AuditError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_proof",
     "prove_entry",
+    "remember_checkpoint",
     "repair_log",
     "show_checkpoint",
     "show_entries",
@@ -122,6 +124,20 @@ def check_proof(proof: str, entry: bytes, *, vkeys: Iterable[str]) -> None:
 
     """
     Proof.parse(proof).check(entry, _keys(vkeys))
+
+
+def remember_checkpoint(log: Place, kept: Place, *, vkeys: Iterable[str]) -> str:
+    """Make sure that the log goes on from the checkpoint in the file *kept*, and keep its newest one there instead.
+
+    Returns:
+        The checkpoint's text.
+
+    Raises:
+        LogTampered: It does not go on; the file stays as it is.
+        AuditError: The checkpoint is not signed by one of *vkeys*, or a file cannot be read or written.
+
+    """
+    return remember(_files(log).directory, kept, vkeys=_keys(vkeys)).text
 
 
 def repair_log(

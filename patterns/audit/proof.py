@@ -113,15 +113,20 @@ def prove(reader: Reader, index: int) -> Proof:
     return Proof(index, path, note)
 
 
-def consistency(reader: Reader, old: Checkpoint) -> tuple[bytes, ...]:
-    """Return the proof that the log goes on from the remembered checkpoint *old*, for a witness.
+def consistency(reader: Reader, old: Checkpoint, new: Checkpoint | None = None) -> tuple[bytes, ...]:
+    """Return the proof that a later checkpoint of the log goes on from an earlier one, for a witness.
+
+    Args:
+        reader: The log.
+        old: The earlier one, as remembered.
+        new: The later one; the newest if missing.
 
     Raises:
         LogTampered: It does not, or the stored hashes are damaged (verifying the log tells which).
         AuditError: The log has no checkpoint.
 
     """
-    _, checkpoint = _newest(reader)
+    checkpoint = new or _newest(reader)[1]
     if old.origin != checkpoint.origin or old.size > checkpoint.size:
         tampered(
             f"{old.size} entries of {old.origin} are remembered; there are {checkpoint.size} of {checkpoint.origin}"
