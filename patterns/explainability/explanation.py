@@ -33,11 +33,18 @@ class Ending(StrEnum):
 
 @frozen(kw_only=True)
 class Decision:
-    """What another pattern decided during the call: who, which event, and its facts in short."""
+    """What another pattern decided during the call.
+
+    Args:
+        source: The pattern object's name, such as a breaker's.
+        event: What it did, such as ``EffectReplayed``.
+        facts: The event's facts by name, redacted and shortened.
+
+    """
 
     source: str
     event: str
-    facts: Mapping[str, str]
+    facts: Mapping[str, Any]
 
 
 @frozen(kw_only=True)
@@ -49,8 +56,10 @@ class Explanation:
         at: Seconds since 1970-01-01 UTC.
         agent: Who acted.
         tool: Name of the function or step.
-        call_id: The guarded call; a pre-action and its later explanation share it.
+        call_id: The guarded call; a pre-action and its later explanation share it, and so do its span and its
+            record in the audit log.
         parent_id: The guarded call it was made from.
+        traceparent: W3C traceparent of the call's span, if it is traced.
         run: Ids of the runs around it, outermost first.
         tenant: Whose work it was.
         user: For whom.
@@ -59,7 +68,7 @@ class Explanation:
         alternatives: What else was considered.
         inputs: Arguments by name, redacted and shortened.
         output: What it returned, redacted and shortened; only after the action.
-        error: Type and text of the error; only on error.
+        error: Type and text of the error, redacted and shortened; only on error.
         ending: How the call ended; None before the action.
         decisions: What the other patterns of the call decided.
         duration: Seconds from pre-action to the end; None before the action.
@@ -73,6 +82,7 @@ class Explanation:
     tool: str
     call_id: str
     parent_id: str | None = None
+    traceparent: str | None = None
     run: tuple[str, ...] = ()
     tenant: str | None = None
     user: str | None = None

@@ -1,14 +1,16 @@
-"""The guard that asks why before the action and writes down what became of it; it never changes the call."""
+"""The guard that asks why before the action and tells what became of it; it never changes the call."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, fields, frozen
+from attrs import evolve, fields
 
 from patterns.explainability.explanation import Decision, Ending, Explanation, Phase
-from patterns.explainability.shorten import shorten
+from patterns.explainability.reasons import Why, checked
+from patterns.explainability.shorten import said
 from patterns.kernel.outcome import Abandoned, Raised, Refused, Replayed, Returned
+from patterns.kernel.settle import hook_result
 from patterns.kernel.stack import Guard
 
 if TYPE_CHECKING:
@@ -21,20 +23,18 @@ if TYPE_CHECKING:
     from patterns.kernel.outcome import Outcome
     from patterns.kernel.target import Target
 
-__all__ = ["ExplainGuard", "Why"]
-
-
-@frozen(kw_only=True)
-class Why:
-    """What the programmer gave as reasons: values, or functions of the guarded function's own parameters."""
-
-    reasoning: str | Callable[..., str] | None = None
-    confidence: float | Callable[..., float] | None = None
-    alternatives: tuple[str, ...] | Callable[..., tuple[str, ...]] = ()
+__all__ = ["ExplainGuard"]
 
 
 class ExplainGuard(Guard):
-    """Makes one explanation before the call and one after it."""
+    """Tells one explanation before the call and one after it.
+
+    Args:
+        teller: Whom to tell.
+        why: The reasons.
+        selectors: The functions among them, read against the target.
+
+    """
 
     name = "hooks.explain"
 
@@ -45,91 +45,117 @@ class ExplainGuard(Guard):
 
     def bind(self, target: Target) -> ExplainGuard:
         """Check now that the functions among the reasons take the function's own parameters."""
-        if target.is_block:
-            return self
-        given = {field.name: getattr(self._why, field.name) for field in fields(Why)}
-        chosen = {name: target.binder.selector(one, option=name) for name, one in given.items() if callable(one)}
-        return ExplainGuard(self._teller, self._why, chosen)
+        return self if target.is_block else ExplainGuard(self._teller, self._why, self._why.selectors(target))
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
-        """See `Guard.around`."""
-        before = self._begin(call)
+        """Tell why, let the call run, and tell what became of it."""
         started = self._teller.clock.now()
-        outcome = await call.attempt(proceed)
-        self._end(call, outcome, before, self._teller.clock.now() - started)
+        before = await _Witness(self._teller, call).before(self._why, self._selectors)
+        try:
+            outcome = await self._attempt(before, call, proceed)
+        except GeneratorExit as error:  # the coroutine is closed by force: nothing can be awaited any more
+            self._teller.keep(self._after(call, before, Abandoned(error), started))
+            raise
+        await self._teller.tell(self._after(call, before, outcome, started), call)
         return outcome.unwrap()
 
-    def _begin(self, call: Call) -> Explanation:
-        trouble: list[str] = []
-        run = call.run
-        explanation = Explanation(
+    async def _attempt(self, before: Explanation, call: Call, proceed: Proceed) -> Outcome:
+        try:
+            await self._teller.tell(before, call)
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - cancelled while a sink was written to; told as an end, raised by unwrap()
+            return Refused(error)
+        return await call.attempt(proceed)
+
+    def _after(self, call: Call, before: Explanation, outcome: Outcome, started: float) -> Explanation:
+        return _Witness(self._teller, call, before.trouble).after(before, outcome, self._teller.clock.now() - started)
+
+
+class _Witness:
+    """Looks at one moment of one call; whatever it cannot see it notes as trouble."""
+
+    def __init__(self, teller: Teller, call: Call, trouble: tuple[str, ...] = ()) -> None:
+        self._teller = teller
+        self._call = call
+        self._trouble = list(trouble)
+
+    async def before(self, why: Why, selectors: Mapping[str, Selector]) -> Explanation:
+        """Return the explanation before the action."""
+        call, run = self._call, self._call.run
+        reasons = {}
+        for reason in fields(Why):
+            given = getattr(why, reason.name)
+            reasons[reason.name] = await self._asked(reason.name, given, selectors) if callable(given) else given
+        inputs = self._seen("the arguments", lambda: self._teller.small(call.arguments))
+        words = {name: reasons[name] for name in ("reasoning", "alternatives") if reasons[name]}
+        shown = (self._seen("the reasons", lambda: self._teller.small(words)) if words else None) or {}
+        if reasons["confidence"] is not None:
+            call.note(explain__confidence=reasons["confidence"])
+        return Explanation(
             phase=Phase.PRE,
             at=self._teller.clock.wall(),
             agent=(run.agent if run and run.agent else self._teller.agent),
             tool=call.name,
             call_id=call.id,
             parent_id=call.parent.id if call.parent is not None else None,
+            traceparent=call.traceparent,
             run=run.path if run else (),
             tenant=run.tenant if run else None,
             user=run.user if run else None,
-            reasoning=self._reason("reasoning", call, trouble),
-            confidence=self._reason("confidence", call, trouble),
-            alternatives=tuple(self._reason("alternatives", call, trouble) or ()),
-            inputs=self._inputs(call, trouble),
-            trouble=tuple(trouble),
+            reasoning=shown.get("reasoning"),
+            confidence=reasons["confidence"],
+            alternatives=tuple(shown.get("alternatives") or ()),
+            inputs=inputs or {},
+            trouble=tuple(self._trouble),
         )
-        self._teller.tell(explanation)
-        if explanation.confidence is not None:
-            call.note(explain__confidence=explanation.confidence)
-        return explanation
 
-    def _reason(self, name: str, call: Call, trouble: list[str]) -> Any:
-        given = getattr(self._why, name)
-        if not callable(given):
-            return given
+    async def _asked(self, name: str, given: Callable[..., Any], selectors: Mapping[str, Selector]) -> Any:
+        call = self._call
         try:
-            if name in self._selectors:
-                return call.target.binder.call_with(self._selectors[name], call.args, call.kwargs)
-            return given(**call.arguments)
+            if name in selectors:
+                answer = call.target.binder.call_with(selectors[name], call.args, call.kwargs)
+            else:
+                answer = given(**call.arguments)
+            return checked(name, await hook_result(answer, call, name))
         except Exception as error:  # noqa: BLE001 - explaining must not break a call
-            trouble.append(f"{name} raised {type(error).__name__}: {error}")
-            return None
+            self._trouble.append(f"{name} raised {said(error)}")
+            return () if name == "alternatives" else None
 
-    def _inputs(self, call: Call, trouble: list[str]) -> dict[str, Any]:
-        try:
-            return self._teller.small(dict(call.arguments))
-        except Exception as error:  # noqa: BLE001 - explaining must not break a call
-            trouble.append(f"the arguments cannot be shown: {type(error).__name__}: {error}")
-            return {}
-
-    def _end(self, call: Call, outcome: Outcome, before: Explanation, duration: float) -> None:
+    def after(self, before: Explanation, outcome: Outcome, duration: float) -> Explanation:
+        """Return the explanation after the action."""
         ending, value, error = _told(outcome)
-        trouble: list[str] = []
-        self._teller.tell(
-            evolve(
-                before,
-                phase=Phase.POST if error is None else Phase.ERROR,
-                at=self._teller.clock.wall(),
-                ending=ending,
-                output=self._output(value, trouble),
-                error=None if error is None else shorten(f"{type(error).__name__}: {error}", self._teller.limits),
-                decisions=tuple(self._decision(event) for event in call.events),
-                duration=duration,
-                trouble=(*before.trouble, *trouble),
-            )
+        return evolve(
+            before,
+            phase=Phase.POST if error is None else Phase.ERROR,
+            at=self._teller.clock.wall(),
+            ending=ending,
+            output=self._one("the output", "output", value),
+            error=None if error is None else self._one("the error", "error", said(error)),
+            decisions=tuple(self._decision(event) for event in self._call.events),
+            duration=duration,
+            trouble=tuple(self._trouble),
         )
-
-    def _output(self, value: Any, trouble: list[str]) -> Any:
-        try:
-            return self._teller.small({"output": value}).get("output")
-        except Exception as error:  # noqa: BLE001 - explaining must not break a call
-            trouble.append(f"the output cannot be shown: {type(error).__name__}: {error}")
-            return None
 
     def _decision(self, event: Event) -> Decision:
-        names = [field.name for field in fields(type(event)) if field.name not in {"source", "at"}]
-        shown = {name: str(shorten(getattr(event, name), self._teller.limits, depth=3)) for name in names}
-        return Decision(source=event.source, event=type(event).__name__, facts=shown)
+        facts = self._seen(f"the facts of {type(event).__name__}", lambda: self._teller.small(_facts(event)))
+        return Decision(source=event.source, event=type(event).__name__, facts=facts or {})
+
+    def _one(self, what: str, name: str, value: Any) -> Any:
+        shown = self._seen(what, lambda: self._teller.small({name: value}))
+        return None if shown is None else shown.get(name)
+
+    def _seen(self, what: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        try:
+            return look()
+        except Exception as error:  # noqa: BLE001 - explaining must not break a call
+            self._trouble.append(f"{what} cannot be shown: {said(error)}")
+            return None
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    names = [one.name for one in fields(type(event)) if one.name not in {"source", "at"}]
+    return {name: getattr(event, name) for name in names}
 
 
 def _told(outcome: Outcome) -> tuple[Ending, Any, BaseException | None]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from patterns.errors import misuse
 from patterns.explainability.explanation import Explanation, Phase
-from patterns.explainability.guard import ExplainGuard, Why
+from patterns.explainability.guard import ExplainGuard
 from patterns.explainability.memory import Memory
+from patterns.explainability.reasons import why
 from patterns.explainability.shorten import Limits
 from patterns.explainability.story import story
 from patterns.explainability.teller import Teller
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from patterns.explainability.memory import Sink
+    from patterns.explainability.reasons import Alternatives, Confidence, Reasoning
     from patterns.explainability.teller import Redact
     from patterns.kernel.clock import Clock
     from patterns.kernel.events import Event
@@ -36,14 +38,15 @@ class ExplainabilityHooks:
     Args:
         agent: Who acts, where the run does not say.
         limit: How many explanations are kept in memory; the oldest are forgotten.
-        redact: Gets the arguments (or ``{"output": value}``) by name and returns what may be kept; if it raises,
-            nothing of them is kept.
-        sinks: Where explanations go besides memory, such as `JsonLines`.
+        redact: Gets a copy of the arguments by name and returns what may be kept; then the same for
+            ``{"output": value}``, ``{"error": text}``, ``{"reasoning": text, "alternatives": [...]}`` and the facts
+            of each decision. If it raises, nothing of them is kept.
+        sinks: Where explanations go besides memory, such as `JsonLines`; each explanation waits for them.
         limits: How much of a value is kept.
         clock: Where time comes from.
 
     Raises:
-        Misuse: *limit* is below 1, *agent* is empty, or a sink cannot write.
+        Misuse: *limit* is below 1, *agent* is empty, *redact* is no function, or a sink cannot write.
 
     """
 
@@ -65,6 +68,14 @@ class ExplainabilityHooks:
             )
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             misuse(f"at least one explanation is kept, not {limit!r}", wrong=f"limit={limit!r}", right="limit=1000")
+        if redact is not None and not callable(redact):
+            misuse(
+                f"redact is a function, not {redact!r}",
+                wrong=f"redact={redact!r}",
+                right='redact=lambda values: {name: value for name, value in values.items() if name != "card"}',
+            )
+        if limits is not None and not isinstance(limits, Limits):
+            misuse(f"limits are Limits, not {limits!r}", wrong=f"limits={limits!r}", right="limits=Limits(text=200)")
         for sink in sinks:
             if not callable(getattr(sink, "write", None)):
                 misuse(
@@ -88,24 +99,24 @@ class ExplainabilityHooks:
         self,
         /,
         *,
-        reasoning: str | Callable[..., str] | None = None,
-        confidence: float | Callable[..., float] | None = None,
-        alternatives: Sequence[str] | Callable[..., Sequence[str]] = (),
+        reasoning: Reasoning = None,
+        confidence: Confidence = None,
+        alternatives: Alternatives = (),
     ) -> Callable[[F], F]: ...
     def explain(
         self,
         function: Any = None,
         /,
         *,
-        reasoning: str | Callable[..., str] | None = None,
-        confidence: float | Callable[..., float] | None = None,
-        alternatives: Sequence[str] | Callable[..., Sequence[str]] = (),
+        reasoning: Reasoning = None,
+        confidence: Confidence = None,
+        alternatives: Alternatives = (),
     ) -> Any:
         """Explain every call of a function, coroutine function, generator function or method.
 
         Args:
             function: What is called.
-            reasoning: Why, or a function of its parameters that returns why.
+            reasoning: Why, or a function of its parameters that returns why; an async one for an async function.
             confidence: From 0 to 1, or a function of its parameters.
             alternatives: What else was considered, or a function of its parameters.
 
@@ -113,7 +124,7 @@ class ExplainabilityHooks:
             Misuse: A value has the wrong form, or a function among them asks for a parameter that is not there.
 
         """
-        guard = ExplainGuard(self._teller, _why(reasoning, confidence, alternatives))
+        guard = ExplainGuard(self._teller, why(reasoning, confidence, alternatives))
         return (lambda guarded: attach(guarded, guard)) if function is None else attach(function, guard)
 
     def step(
@@ -121,22 +132,25 @@ class ExplainabilityHooks:
         name: str,
         /,
         *,
-        reasoning: str | None = None,
-        confidence: float | None = None,
-        alternatives: Sequence[str] = (),
+        reasoning: Reasoning = None,
+        confidence: Confidence = None,
+        alternatives: Alternatives = (),
         **facts: Any,
     ) -> Block:
         """Explain a ``with`` or ``async with`` block.
 
         Args:
-            name: What the block does.
-            reasoning: Why.
-            confidence: From 0 to 1.
-            alternatives: What else was considered.
+            name: What the block does, low in cardinality.
+            reasoning: Why, or a function of all the facts that returns why.
+            confidence: From 0 to 1, or a function of all the facts.
+            alternatives: What else was considered, or a function of all the facts.
             facts: What goes in.
 
+        Raises:
+            Misuse: A value has the wrong form.
+
         """
-        return Block(ExplainGuard(self._teller, _why(reasoning, confidence, alternatives)), name, facts)
+        return Block(ExplainGuard(self._teller, why(reasoning, confidence, alternatives)), name, facts)
 
     def explanations(
         self, phase: Phase | str | None = None, *, run: str | None = None, tool: str | None = None
@@ -149,10 +163,10 @@ class ExplainabilityHooks:
             tool: Only of this function or step.
 
         Raises:
-            ValueError: There is no such phase.
+            Misuse: There is no such phase.
 
         """
-        wanted = None if phase is None else Phase(phase)
+        wanted = None if phase is None else _phase(phase)
         return tuple(
             one
             for one in self._teller.memory
@@ -160,7 +174,7 @@ class ExplainabilityHooks:
         )
 
     def story(self, run: str | None = None) -> str:
-        """Return what happened and why, for a person: every call of *run*, or all."""
+        """Return what happened and why, for a person: every call of *run* that is kept in memory, or all of them."""
         return story(self.explanations(run=run))
 
     def subscribe(self, listener: Callable[[Event], object], /) -> Callable[[], None]:
@@ -179,26 +193,9 @@ class ExplainabilityHooks:
         return f"<ExplainabilityHooks {self.agent!r}>"
 
 
-def _why(reasoning: Any, confidence: Any, alternatives: Any) -> Why:
-    if reasoning is not None and not isinstance(reasoning, str) and not callable(reasoning):
-        misuse(
-            f"reasoning is a text, not {reasoning!r}", wrong=f"reasoning={reasoning!r}", right='reasoning="it is due"'
-        )
-    if confidence is not None and not callable(confidence) and not _is_share(confidence):
-        misuse(
-            f"confidence is from 0 to 1, not {confidence!r}", wrong=f"confidence={confidence!r}", right="confidence=0.8"
-        )
-    if isinstance(alternatives, str):
-        misuse(
-            "alternatives are several",
-            wrong=f"alternatives={alternatives!r}",
-            right=f"alternatives=({alternatives!r},)",
-        )
-    given: dict[str, Any] = {"reasoning": reasoning, "confidence": confidence, "alternatives": alternatives}
-    if not callable(alternatives):
-        given["alternatives"] = tuple(alternatives)
-    return Why(**given)
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+def _phase(phase: Phase | str) -> Phase:
+    try:
+        return Phase(phase)
+    except ValueError:
+        known = ", ".join(f'"{one}"' for one in Phase)
+        misuse(f"the phases are {known}", wrong=f"explanations({phase!r})", right="explanations(Phase.ERROR)")

@@ -18,10 +18,15 @@ __all__ = ["JsonLines", "Memory", "Sink"]
 
 
 class Sink(Protocol):
-    """Where explanations go besides memory; one that raises is reported and does not affect the call."""
+    """Where explanations go besides memory; one that raises is reported and does not affect the call.
+
+    A sink that sets ``blocks = False`` is written to on the event loop; any
+    other one in a thread, if the call is async.
+    """
 
     def write(self, explanation: Explanation, /) -> None:
         """Keep *explanation*."""
+        ...
 
 
 class Memory:
@@ -50,6 +55,8 @@ class JsonLines:
         path: The file; made with the first line.
 
     """
+
+    blocks = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
