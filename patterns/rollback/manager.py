@@ -356,10 +356,11 @@ class RollbackManager:
         if action.state in {ActionState.REFUSED, ActionState.REPLAYED}:
             log.drop(action.id)
             return
-        excess = len(log) - self._max_actions
-        if excess > 0:
+        if len(log) > self._max_actions:
             stack = next((one for one in self._stacks.values() if one.log is log), None)
             before = log.position if stack is None else stack.open_before()
+            # Some at a time: the log is long, and each time costs a message to the listeners.
+            excess = len(log) - self._max_actions + self._max_actions // 100
             await self._let_be_final(log, log.oldest(excess, before), "", mode)
 
     def stack_of(self, run: Run | None) -> Stack:
