@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from functools import partial
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
@@ -25,7 +26,6 @@ from patterns.circuit_breaker.era import Era, Probe
 from patterns.circuit_breaker.events import ProbeExpired, StateChanged
 from patterns.circuit_breaker.machine import Answer, Circuit, Judged, Move, State
 from patterns.circuit_breaker.snapshot import Snapshot
-from patterns.errors import CircuitOpen
 from patterns.kernel.events import Listeners
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from patterns.circuit_breaker.options import Policy
     from patterns.circuit_breaker.verdict import Ending
+    from patterns.errors import CircuitOpen
     from patterns.kernel.clock import Clock
     from patterns.kernel.events import Event
     from patterns.kernel.ids import Randomness
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 T = TypeVar("T")
-_OPEN, _FORCED_OPEN = State.OPEN, State.FORCED_OPEN
 
 
 class Engine:
@@ -114,9 +114,7 @@ class Engine:
         era = self.era
         if era.free:
             return era
-        circuit = era.circuit
-        state = circuit.state
-        if state is _FORCED_OPEN or (state is _OPEN and self.now() < circuit.retry_at):
+        if self.now() < era.shut_until:
             next(self._refusals)
             return self._aside
         refused: Permit | None = self._aside
@@ -124,9 +122,11 @@ class Engine:
 
     def refusal(self, call: str | None) -> CircuitOpen:
         """Return a fresh error that says why a call is not made and when it may be."""
-        era = self.era
-        wait = machine.remaining(era.circuit, self.now())
-        return CircuitOpen(era.text, call=call, retry_after=wait, **era.facts)
+        era, now = self.era, self.now()
+        wait = era.shut_until - now
+        if 0.0 < wait < inf:
+            return era.refusal.again(call, wait)
+        return era.refusal.again(call, machine.remaining(era.circuit, now))
 
     def settle(self, permit: Permit, ending: Ending) -> bool:
         """Count how a call ended.

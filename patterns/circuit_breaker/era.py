@@ -12,9 +12,10 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING
 
-from patterns.circuit_breaker.machine import ADMITS_ALL, State
+from patterns.circuit_breaker.machine import ADMITS_ALL, State, shut_until
 from patterns.circuit_breaker.rules import Counts
 from patterns.circuit_breaker.windows import look_back
+from patterns.errors import CircuitOpen
 
 if TYPE_CHECKING:
     from patterns.circuit_breaker.events import StateChanged
@@ -45,8 +46,8 @@ class Era:
         ticks: Gives each call that ended the next number.
         began: The change of state that began it, if it was one.
         edge: Monotonic second before which a success has nothing to do but to tick.
-        text: Why a call is refused, in words.
-        facts: The same as the attributes of the error.
+        shut_until: Monotonic second before which nobody is admitted.
+        refusal: What every refused call gets a copy of.
 
     """
 
@@ -61,17 +62,19 @@ class Era:
         "began",
         "circuit",
         "edge",
-        "facts",
         "free",
-        "text",
+        "refusal",
+        "shut_until",
         "ticks",
     )
 
     def __init__(self, circuit: Circuit, windows: tuple[Window, ...], name: str) -> None:
         self.circuit = circuit
         self.free = circuit.state in ADMITS_ALL
-        self.text = f"the circuit {name!r} {_STANDS[circuit.state]}: {circuit.reason}"
-        self.facts = {"breaker": name, "state": circuit.state.value, "reason": circuit.reason}
+        self.shut_until = shut_until(circuit)
+        text = f"the circuit {name!r} {_STANDS[circuit.state]}: {circuit.reason}"
+        facts = {"breaker": name, "state": circuit.state.value, "reason": circuit.reason}
+        self.refusal = CircuitOpen(text, retry_after=None, **facts)
         self.began: StateChanged | None = None
         self.ticks = count(1)
         self._peeks = 0
@@ -138,6 +141,8 @@ class Probe:
     """The permit of a call that is let through to find out."""
 
     __slots__ = ("era", "lease")
+
+    free = False
 
     def __init__(self, era: Era, lease: Lease) -> None:
         self.era = era

@@ -9,27 +9,27 @@ from patterns.circuit_breaker.era import Era
 from patterns.circuit_breaker.events import CallRefused
 from patterns.circuit_breaker.machine import State
 from patterns.circuit_breaker.rules import LastSeconds
-from patterns.circuit_breaker.verdict import IGNORE, SUCCESS, Ending
+from patterns.circuit_breaker.verdict import IGNORE, SUCCESS, Ending, asked
 from patterns.errors import CircuitOpen
-from patterns.kernel.guard import Bracket
+from patterns.kernel.guard import Bracket, Turnstile
 from patterns.kernel.outcome import Abandoned, Raised, Returned
 from patterns.kernel.target import Kind
 
 if TYPE_CHECKING:
     from patterns.circuit_breaker.engine import Engine
-    from patterns.circuit_breaker.verdict import Judge, Verdict
+    from patterns.circuit_breaker.verdict import Judge
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.outcome import Outcome
     from patterns.kernel.target import Target
 
-__all__ = ["CarefulGuard", "PlainGuard", "ProtectGuard", "guard_for"]
+__all__ = ["CarefulGuard", "ProtectGuard", "QuickGuard", "guard_for"]
 
 _SUCCEEDED = Ending(SUCCESS)
 _NOTHING = Ending(IGNORE)
 
 
 class ProtectGuard(Bracket):
-    """The breaker around calls whose results and times need no look.
+    """The breaker around calls.
 
     Args:
         engine: The circuit.
@@ -44,7 +44,6 @@ class ProtectGuard(Bracket):
         self.engine = engine
         self.judge = judge
         self.call = call
-        self.now = engine.now
 
     def bind(self, target: Target) -> ProtectGuard:
         """Return the guard that knows the name of *target*."""
@@ -63,7 +62,7 @@ class ProtectGuard(Bracket):
     def returned(self, permit: Any, value: Any) -> None:
         """Count a success."""
         del value
-        if permit.__class__ is Era and self.now() < permit.edge:
+        if permit.__class__ is Era and self.engine.now() < permit.edge:
             next(permit.ticks)
         else:
             self.engine.settle(permit, _SUCCEEDED)
@@ -86,7 +85,7 @@ class ProtectGuard(Bracket):
         before = self.engine.era
         permit = self._admitted(call)
         admitted = self._tell_change(call, before)
-        call.note(self.name, breaker__name=self.engine.name, breaker__state=admitted.circuit.state.value)
+        call.note(breaker__name=self.engine.name, breaker__state=admitted.circuit.state.value)
         try:
             outcome = await call.attempt(proceed)
         except GeneratorExit as closed:
@@ -95,7 +94,7 @@ class ProtectGuard(Bracket):
         self._ended(permit, outcome)
         after = self._tell_change(call, admitted)
         if after is not admitted:
-            call.note(self.name, breaker__moved_to=after.circuit.state.value)
+            call.note(breaker__moved_to=after.circuit.state.value)
         return outcome.unwrap()
 
     def _admitted(self, call: Call) -> Any:
@@ -105,9 +104,9 @@ class ProtectGuard(Bracket):
             state, wait = State(refusal.state), refusal.retry_after
             source, at = self.engine.name, self.engine.wall()
             call.events.append(CallRefused(source=source, at=at, call=call.name, state=state, retry_after=wait))
-            call.note(self.name, breaker__name=source, breaker__state=state.value)
+            call.note(breaker__name=source, breaker__state=state.value)
             if wait is not None:
-                call.note(self.name, breaker__retry_after=wait)
+                call.note(breaker__retry_after=wait)
             raise
 
     def _tell_change(self, call: Call, before: Era) -> Era:
@@ -129,25 +128,24 @@ class ProtectGuard(Bracket):
                 self.released(permit)
 
 
-class PlainGuard(ProtectGuard):
-    """Where nothing depends on time, a success is a tick."""
+class QuickGuard(ProtectGuard, Turnstile):
+    """Where neither results nor durations matter: while the circuit is closed a success is a tick of its era."""
 
-    def returned(self, permit: Any, value: Any) -> None:
-        """Count a success."""
-        del value
-        if permit.__class__ is Era:
-            next(permit.ticks)
-        else:
-            self.engine.settle(permit, _SUCCEEDED)
+    def __init__(self, engine: Engine, judge: Judge, call: str) -> None:
+        super().__init__(engine, judge, call)
+        self.gated = engine
+        timed = any(isinstance(window, LastSeconds) for window in engine.policy.windows)
+        self.now = engine.now if timed else None
 
 
 class CarefulGuard(ProtectGuard):
     """Where results are judged or slow calls count; the permit is paired with the time of admission."""
 
-    def __init__(self, engine: Engine, judge: Judge, call: str | None, *, is_block: bool) -> None:
+    def __init__(self, engine: Engine, judge: Judge, call: str, *, is_block: bool) -> None:
         super().__init__(engine, judge, call)
+        self.now = engine.now
         self.over = inf if engine.policy.slow_over is None else engine.policy.slow_over
-        self.judged = judge.failed_results is not None
+        self.failed = judge.failed_results
         self.is_block = is_block
 
     def admit(self) -> Any:
@@ -158,17 +156,16 @@ class CarefulGuard(ProtectGuard):
     def returned(self, permit: Any, value: Any) -> None:
         """Count what the judge says, and whether it took too long."""
         admitted, started = permit
-        verdict = self._of_value(value) if self.judged else SUCCESS
+        verdict, failed = SUCCESS, self.failed
+        # A block that was given no result has nothing to judge.
+        if failed is not None and not (value is None and self.is_block):
+            verdict = asked(failed, value, SUCCESS)
         now = self.now()
         slow = now - started > self.over
         if verdict is SUCCESS and not slow and admitted.__class__ is Era and now < admitted.edge:
             next(admitted.ticks)
         else:
             self.engine.settle(admitted, Ending.of(verdict, slow=slow))
-
-    def _of_value(self, value: Any) -> Verdict:
-        # A block that was given no result has nothing to judge.
-        return SUCCESS if value is None and self.is_block else self.judge.of_value(value)
 
     def raised(self, permit: Any, error: BaseException) -> None:
         """Count what the judge says, and whether it took too long."""
@@ -186,9 +183,8 @@ _UNJUDGED = frozenset({Kind.GENERATOR, Kind.ASYNC_GENERATOR})
 
 
 def guard_for(engine: Engine, judge: Judge, target: Target) -> ProtectGuard:
-    """Return the cheapest guard that sees all the breaker must see of *target*."""
+    """Return the guard that sees all the breaker must see of *target*, and no more."""
     careful = engine.policy.slow_over is not None or judge.failed_results is not None
     if careful and target.kind not in _UNJUDGED:
         return CarefulGuard(engine, judge, target.name, is_block=target.is_block)
-    timed = any(isinstance(window, LastSeconds) for window in engine.policy.windows)
-    return (ProtectGuard if timed else PlainGuard)(engine, judge, target.name)
+    return QuickGuard(engine, judge, target.name)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from patterns.circuit_breaker.options import Policy
 
 __all__ = ["ADMITS_ALL", "MOVES", "Answer", "Circuit", "Judged", "Lease", "Move", "State", "ask", "move", "probed"]
-__all__ += ["remaining", "trip"]
+__all__ += ["remaining", "shut_until", "trip"]
 
 
 class State(Enum):
@@ -175,6 +175,13 @@ def _lease(circuit: Circuit, now: float, policy: Policy) -> tuple[Circuit, Lease
         return evolve(circuit, leases=held), Answer.REFUSED
     lease = Lease(circuit.issued, now + policy.probe_timeout)
     return evolve(circuit, leases=(*held, lease), issued=circuit.issued + 1), lease
+
+
+def shut_until(circuit: Circuit) -> float:
+    """Return the monotonic second before which `ask` would refuse whoever asks, whatever else happens in this era."""
+    if circuit.state is State.FORCED_OPEN:
+        return inf
+    return circuit.retry_at if circuit.state is State.OPEN else -inf
 
 
 def remaining(circuit: Circuit, now: float) -> float | None:

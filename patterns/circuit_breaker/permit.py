@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from patterns.circuit_breaker.era import Era
 from patterns.circuit_breaker.verdict import FAILURE, IGNORE, SUCCESS, Ending, Verdict
 from patterns.errors import misuse
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from patterns.circuit_breaker.engine import Engine
-    from patterns.circuit_breaker.era import Era, Probe
+    from patterns.circuit_breaker.era import Probe
     from patterns.circuit_breaker.verdict import Judge
 
 __all__ = ["Permit"]
@@ -31,7 +32,7 @@ class Permit:
         self._engine = engine
         self._judge = judge
         self._admitted = admitted
-        self._started = engine.now()
+        self._started = 0.0 if engine.policy.slow_over is None else engine.now()
         self._settled = False
 
     def success(self) -> bool:
@@ -80,10 +81,14 @@ class Permit:
                 right="permit.success()",
             )
         self._settled = True
-        engine = self._engine
+        engine, admitted = self._engine, self._admitted
         over = engine.policy.slow_over
-        slow = over is not None and engine.now() - self._started > over
-        return engine.settle(self._admitted, Ending.of(verdict, error, slow=slow))
+        now = engine.now()
+        slow = over is not None and now - self._started > over
+        if verdict is SUCCESS and not slow and isinstance(admitted, Era) and now < admitted.edge:
+            next(admitted.ticks)
+            return admitted is engine.era
+        return engine.settle(admitted, Ending.of(verdict, error, slow=slow))
 
     def __enter__(self) -> Self:
         return self

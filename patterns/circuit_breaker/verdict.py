@@ -15,7 +15,7 @@ from patterns.errors import Misuse, Refused, misuse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FAILURE", "IGNORE", "SUCCESS", "Ending", "Errors", "Judge", "Opinion", "Verdict", "reported_error"]
+__all__ = ["FAILURE", "IGNORE", "SUCCESS", "Ending", "Errors", "Judge", "Opinion", "Verdict", "asked", "reported_error"]
 
 _LONGEST_REASON = 200
 
@@ -152,12 +152,8 @@ class Judge:
         if isinstance(error, self._ignored):
             return IGNORE
         if self._opinion is not None:
-            return _asked(self._opinion, error, default=IGNORE)
+            return asked(self._opinion, error, IGNORE)
         return FAILURE if isinstance(error, self._types) else IGNORE
-
-    def of_value(self, value: Any) -> Verdict:
-        """Return what a result says; one that did not fail is a success."""
-        return SUCCESS if self.failed_results is None else _asked(self.failed_results, value, default=SUCCESS)
 
 
 def _types(types: Any, *, name: str) -> tuple[type[BaseException], ...]:
@@ -183,14 +179,15 @@ def _never_ran(failures: tuple[type[BaseException], ...]) -> tuple[type[BaseExce
     return tuple(kind for kind in (Refused, Misuse) if not any(issubclass(failure, kind) for failure in failures))
 
 
-def _asked(opinion: Callable[[Any], Opinion], outcome: Any, *, default: Verdict) -> Verdict:
+def asked(opinion: Callable[[Any], Opinion], outcome: Any, default: Verdict) -> Verdict:
+    """Return the verdict of a user's function; *default* if it has nothing against *outcome*."""
     try:
         answer = opinion(outcome)
+        if not answer:
+            return default
         if isinstance(answer, Verdict):
             return answer
-        if isinstance(answer, str) and answer:
-            return FAILURE.because(answer)
-        return FAILURE if answer else default
+        return FAILURE.because(answer) if isinstance(answer, str) else FAILURE
     except Exception as error:
         import logging
 

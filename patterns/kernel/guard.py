@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from patterns.errors import misuse
 from patterns.kernel.block import Block, Step
-from patterns.kernel.lane import Bracket, lane_for
+from patterns.kernel.lane import Bracket, Turnstile, lane_for
 from patterns.kernel.shapes import SHAPES
 from patterns.kernel.stack import Guard, Stack
 from patterns.kernel.target import Target
@@ -16,7 +16,7 @@ from patterns.kernel.target import Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Block", "Bracket", "Guard", "Step", "attach", "is_tool_object", "layers", "on_import"]
+__all__ = ["Block", "Bracket", "Guard", "Step", "Turnstile", "attach", "is_tool_object", "layers", "on_import"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from patterns.kernel import telemetry
 from patterns.kernel.drive import refuse_awaitable
@@ -12,12 +12,15 @@ from patterns.kernel.stack import Guard
 from patterns.kernel.target import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.stack import Stack
 
-__all__ = ["Bracket", "lane_for"]
+__all__ = ["Bracket", "Turnstile", "lane_for"]
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict, set})
+"""Types known not to be awaitable; asking a type what it lacks is slow before Python 3.12."""
 
 
 class Bracket(Guard):
@@ -67,16 +70,124 @@ class Bracket(Guard):
         return outcome.unwrap()
 
 
+class Gate(Protocol):
+    """What a turnstile shows to those who come.
+
+    Attributes:
+        free: Whether a call passes without asking; the gate itself is then its permit.
+        edge: Monotonic second from which on a success must be reported.
+        ticks: Advanced by each call that returned before.
+
+    """
+
+    free: bool
+    edge: float
+
+    @property
+    def ticks(self) -> Iterator[int]:
+        """See above."""
+        ...
+
+
+class Gated(Protocol):
+    """Holds the gate of now; another one may take its place at any time."""
+
+    @property
+    def era(self) -> Gate:
+        """The gate of now."""
+        ...
+
+
+class Turnstile(Bracket):
+    """A bracket that mostly has nothing to say: calls pass a free gate unasked, and those that return tick it.
+
+    Attributes:
+        gated: Where the gate is found.
+        now: Monotonic seconds; None if no gate has an edge.
+
+    """
+
+    gated: Gated
+    now: Callable[[], float] | None
+
+
 def lane_for(stack: Stack) -> Callable[..., Any] | None:
     """Return the fast form of *stack*, or None if one of its guards needs the whole machinery."""
     brackets = [guard for guard in stack.guards if isinstance(guard, Bracket)]
     if len(brackets) != len(stack.guards):
         return None
+    only = brackets[0] if len(brackets) == 1 else None
     if stack.target.kind is Kind.FUNCTION:
-        return _sync_one(stack, brackets[0]) if len(brackets) == 1 else _sync_many(stack, brackets)
+        if isinstance(only, Turnstile):
+            return _sync_gate(stack, only)
+        return _sync_many(stack, brackets) if only is None else _sync_one(stack, only)
     if stack.target.kind is Kind.COROUTINE:
-        return _async_one(stack, brackets[0]) if len(brackets) == 1 else _async_many(stack, brackets)
+        if isinstance(only, Turnstile):
+            return _async_gate(stack, only)
+        return _async_many(stack, brackets) if only is None else _async_one(stack, only)
     return None
+
+
+def _sync_gate(stack: Stack, turnstile: Turnstile) -> Callable[..., Any]:
+    traced, active = SHAPES[Kind.FUNCTION](stack), telemetry.active
+    target, function = stack.target, stack.target.function
+    gated, now = turnstile.gated, turnstile.now
+    admit, returned, raised, abandoned = turnstile.admit, turnstile.returned, turnstile.raised, turnstile.abandoned
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if active():
+            return traced(*args, **kwargs)
+        permit = gated.era
+        if not permit.free:
+            permit = admit()
+        try:
+            value = function(*args, **kwargs)
+            kind = type(value)
+            if kind not in _PLAIN and hasattr(kind, "__await__"):
+                refuse_awaitable(target, value)
+        except Exception as error:
+            raised(permit, error)
+            raise
+        except BaseException as error:
+            abandoned(permit, error)
+            raise
+        if permit.free and (now is None or now() < permit.edge):
+            next(permit.ticks)
+        else:
+            returned(permit, value)
+        return value
+
+    return guarded
+
+
+def _async_gate(stack: Stack, turnstile: Turnstile) -> Callable[..., Any]:
+    traced, active, function = SHAPES[Kind.COROUTINE](stack), telemetry.active, stack.target.function
+    gated, now = turnstile.gated, turnstile.now
+    admit, returned, raised, abandoned = turnstile.admit, turnstile.returned, turnstile.raised, turnstile.abandoned
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if active():
+            return await traced(*args, **kwargs)
+        permit = gated.era
+        if not permit.free:
+            permit = admit()
+        try:
+            value = await function(*args, **kwargs)
+        except Exception as error:
+            raised(permit, error)
+            raise
+        except BaseException as error:
+            abandoned(permit, error)
+            raise
+        if permit.free and (now is None or now() < permit.edge):
+            next(permit.ticks)
+        else:
+            returned(permit, value)
+        return value
+
+    return guarded
 
 
 def _sync_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
@@ -91,7 +202,8 @@ def _sync_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
         permit = admit()
         try:
             value = function(*args, **kwargs)
-            if hasattr(type(value), "__await__"):
+            kind = type(value)
+            if kind not in _PLAIN and hasattr(kind, "__await__"):
                 refuse_awaitable(target, value)
         except Exception as error:
             raised(permit, error)
@@ -139,7 +251,8 @@ def _sync_many(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
         permits = _admit_all(brackets)
         try:
             value = function(*args, **kwargs)
-            if hasattr(type(value), "__await__"):
+            kind = type(value)
+            if kind not in _PLAIN and hasattr(kind, "__await__"):
                 refuse_awaitable(target, value)
         except BaseException as error:
             _failed_all(permits, error)
