@@ -97,4 +97,4 @@ def _may_be_recorded(kind: type) -> bool:
 
 def _is_open(kind: type) -> bool:
     """Whether other classes count as its subclasses without inheriting from it, or it is a base of recordable ones."""
-    return "__subclasshook__" in vars(kind) or any(map(form_of, kind.__subclasses__()))
+    return "__subclasshook__" in vars(kind) or any(map(form_of, type.__subclasses__(kind)))

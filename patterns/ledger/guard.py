@@ -26,7 +26,7 @@ from patterns.ledger.value_classes import Classes
 if TYPE_CHECKING:
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.outcome import Outcome
-    from patterns.kernel.storage import AsyncCells
+    from patterns.kernel.storage import AsyncCells, Store
     from patterns.kernel.target import Target
     from patterns.ledger.keys import Effect, Keys
     from patterns.ledger.machine import Report
@@ -76,18 +76,29 @@ class OnceGuard(Guard):
         classes = Classes(lambda: declared_classes(target.function))
         return OnceGuard(Handling(self._books, policy, classes), self._telling, keys)
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
-        """Run the effect, or wait for who runs it, or hand out what is recorded."""
+    def approach(self, call: Call) -> tuple[Effect, Meeting]:
+        """Return the effect that *call* is, and the call's way to it.
+
+        Raises:
+            ScopeRequired: It belongs to no run and has no key.
+            InFlight: It is made from within the effect itself.
+            Misuse: It has no spelling, or is guarded twice.
+
+        """
         if self._keys is None:
             raise AssertionError("a guard is bound to its target before the first call")
         effect = self._keys.effect_of(call)
-        _refuse_echo(call, effect)
-        cells = cells_of(self._books.store, call)
-        meeting = Meeting(self._handling, effect, call, cells)
+        _refuse_echo(call, effect, self._books.store)
+        return effect, Meeting(self._handling, effect, call, cells_of(self._books.store, call))
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the effect, or wait for who runs it, or hand out what is recorded."""
+        effect, meeting = self.approach(call)
+        cells = meeting.cells
         while True:
             met = await meeting.meet()
             if isinstance(met, Record):
-                return self._replay(call, effect, met)
+                return self.replay(call, effect, met)
             outcome = await self._attempt(call, effect, met, cells, proceed)
             if outcome is not None:
                 return outcome.unwrap()
@@ -98,9 +109,11 @@ class OnceGuard(Guard):
         """Return how the call ended, or None if somebody else was quicker to claim the effect."""
         record, store = attempt.record, self._books.store
         back = TakeBack(fence=record.fence, owner=record.owner or "")
-        claim = Claim(
-            store, attempt.changes, effect=True, revert=lambda: self._settle(call, effect, attempt, cells, back)
-        )
+
+        async def back_again() -> None:
+            await self.settle(call, effect, attempt, cells, back)
+
+        claim = Claim(store, attempt.changes, effect=True, revert=back_again)
         call.at_commit(claim)
         call.idempotency_key, call.fence = effect.downstream, record.fence
         try:
@@ -108,12 +121,12 @@ class OnceGuard(Guard):
         except GeneratorExit as closing:
             # The coroutine is closed by force and cannot await any more, so the store is called as from a thread.
             if claim.committed:
-                report = self._report(Abandoned(closing), record)
-                finish_at_once(self._settle(call, effect, attempt, Blocking(store.cells), report))
+                report = self.report_of(Abandoned(closing), record)
+                finish_at_once(self.settle(call, effect, attempt, Blocking(store.cells), report))
             raise
         if claim.committed:
-            ended = back if isinstance(outcome, (Refused, Replayed)) else self._report(outcome, record)
-            await call.shield(self._settle(call, effect, attempt, cells, ended), suspends=cells.suspends)
+            ended = back if isinstance(outcome, (Refused, Replayed)) else self._surely(outcome, effect, record)
+            await call.shield(self.settle(call, effect, attempt, cells, ended), suspends=cells.suspends)
             return outcome
         call.withdraw(claim)
         lost = isinstance(outcome, Refused) and isinstance(outcome.error, ClaimLost) and outcome.error.claim is claim
@@ -121,7 +134,16 @@ class OnceGuard(Guard):
 
     # Settling
 
-    def _report(self, outcome: Outcome, record: Record) -> Report:
+    def _surely(self, outcome: Outcome, effect: Effect, record: Record) -> Report:
+        """Return the report, or keep a doubt for the next caller if the program is interrupted just now."""
+        try:
+            return self.report_of(outcome, record)
+        except BaseException as interruption:
+            doubt = Doubt(fence=record.fence, owner=record.owner or "", why=text_of(interruption))
+            self._books.unsettled[effect.cell] = doubt
+            raise
+
+    def report_of(self, outcome: Outcome, record: Record) -> Report:
         """Return what the attempt that made *record* reports."""
         fence, owner = record.fence, record.owner or ""
         match outcome:
@@ -138,10 +160,13 @@ class OnceGuard(Guard):
                         return Doubt(fence=fence, owner=owner, why=text_of(error))
         raise AssertionError(f"{outcome!r} is not how a body ends")
 
-    async def _settle(
+    async def settle(
         self, call: Call, effect: Effect, attempt: Attempt, cells: AsyncCells, report: Report | TakeBack
-    ) -> None:
-        """Write the *report*; whatever happens to it, the caller gets what the body returned or raised."""
+    ) -> Moved | Refusal | None:
+        """Write the *report* and return what became of it, None if it could not be written.
+
+        Whatever happens to it, the caller gets what the body returned or raised.
+        """
         books, record = self._books, attempt.record
         faults.reach("ledger.settle.before")
         try:
@@ -151,14 +176,15 @@ class OnceGuard(Guard):
             announcements.unsettled(books, record, text_of(problem), call)
             if not isinstance(problem, Exception):
                 raise
-            return
+            return None
         faults.reach("ledger.settle.after")
         self._tell(call, effect, answer, record)
+        return answer
 
     def _tell(self, call: Call, effect: Effect, answer: Moved | Refusal, claimed: Record) -> None:
         news = answer.news if isinstance(answer, Moved) else News.LATE
         if call.trace is not None:
-            call.note(self.name, ledger__result=_RESULTS[news], ledger__key_hash=effect.hash)
+            call.note(ledger__result=_RESULTS[news], ledger__key_hash=effect.hash)
         if isinstance(answer, Refusal):
             announcements.unsettled(self._books, claimed, answer.reason.value, call)
         elif answer.record is not None and news is News.LATE:
@@ -168,11 +194,12 @@ class OnceGuard(Guard):
 
     # Replaying
 
-    def _replay(self, call: Call, effect: Effect, record: Record) -> Any:
+    def replay(self, call: Call, effect: Effect, record: Record) -> Any:
+        """Return the recorded result, or raise the recorded failure."""
         call.is_replay, call.replayed_from = True, record.id
         call.idempotency_key, call.fence = effect.downstream, record.fence
         if call.trace is not None:
-            call.note(self.name, ledger__result="replayed", ledger__key_hash=effect.hash)
+            call.note(ledger__result="replayed", ledger__key_hash=effect.hash)
             call.trace.link(record.trace, "replay_of")
         announcements.replayed(self._books, record, call)
         if record.state is State.DONE:
@@ -203,7 +230,7 @@ def _void(record: Record, call: Call) -> Exception:
     )
 
 
-def _refuse_echo(call: Call, effect: Effect) -> None:
+def _refuse_echo(call: Call, effect: Effect, store: Store) -> None:
     """Refuse a call that would wait for itself, and a second guard of the same ledger around one call.
 
     Raises:
@@ -211,7 +238,8 @@ def _refuse_echo(call: Call, effect: Effect) -> None:
         Misuse: The function is decorated twice.
 
     """
-    if call.claims and any(change.key == effect.cell for claim in call.claims for change in claim.changes):
+    claims = [claim for claim in call.claims if claim.store is store] if call.claims else ()
+    if any(change.key == effect.cell for claim in claims for change in claim.changes):
         raise Misuse.shown(
             f"{call.name} is guarded twice by one ledger",
             wrong="@ledger.once\n           @ledger.once",

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from patterns.errors import misuse
 from patterns.kernel.block import Block
 from patterns.kernel.clock import SYSTEM_CLOCK, seconds
+from patterns.kernel.drive import finish_at_once
 from patterns.kernel.guard import attach
 from patterns.kernel.ids import SYSTEM_IDS
 from patterns.ledger.books import Books, Handling
 from patterns.ledger.guard import OnceGuard
+from patterns.ledger.inspection import Inspection
+from patterns.ledger.manual import begin
 from patterns.ledger.policy import Policy, failures_of, guarantee_of, positive
-from patterns.ledger.query import UNSET, Query
-from patterns.ledger.record import SETTLED, State
 from patterns.ledger.telling import Telling
 from patterns.ledger.value_classes import Classes
 
@@ -23,18 +24,16 @@ if TYPE_CHECKING:
     from patterns.kernel.clock import Clock, Duration
     from patterns.kernel.events import Event
     from patterns.kernel.ids import Ids
-    from patterns.kernel.run import Run
     from patterns.kernel.storage import Store
+    from patterns.ledger.manual import AsyncBegun, Begun
     from patterns.ledger.policy import AnyGuarantee, ErrorTypes
-    from patterns.ledger.record import Record
 
 __all__ = ["Ledger"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
-StateName = Literal["pending", "ready", "running", "done", "failed", "in_doubt", "void"]
 
 
-class Ledger:
+class Ledger(Inspection):
     """Makes effects happen at most once, and hands out their recorded results afterwards.
 
     An effect is one tool, called with the same arguments (or the same key) in
@@ -96,7 +95,6 @@ class Ledger:
                 wrong=f"Ledger({store!r})",
                 right='Ledger(patterns.open_store("sqlite:///agent.db"))',
             )
-        self.name = name
         self._policy = Policy(
             guarantee=guarantee_of(guarantee),
             failures=failures_of(retry_on, terminal, on_error),
@@ -106,8 +104,9 @@ class Ledger:
             largest_result=positive(largest_result, "largest_result"),
         )
         self._defaults: dict[str, Any] = {"retry_on": retry_on, "terminal": terminal, "on_error": on_error}
-        self._books = Books(store, name, clock=clock, ids=ids, settle_durably=durability == "both", cached=cached)
-        self._query = Query(self._books, largest_result)
+        books = Books(store, name, clock=clock, ids=ids, settle_durably=durability == "both", cached=cached)
+        super().__init__(books, self._policy.largest_result)
+        self.name = name
 
     def __repr__(self) -> str:
         return f"<Ledger {self.name!r} in {self._books.store.url}>"
@@ -227,7 +226,7 @@ class Ledger:
         return lambda function: attach(function, guard)
 
     def _with(self, **given: Any) -> Policy:
-        from attrs import evolve  # noqa: PLC0415
+        from attrs import evolve  # noqa: PLC0415 - loaded when needed
 
         changes: dict[str, Any] = {}
         chosen = {name: value for name, value in given.items() if value is not None}
@@ -241,7 +240,7 @@ class Ledger:
             changes["failures"] = failures_of(**errors)
         return evolve(self._policy, reconcile=chosen.get("reconcile"), **changes)
 
-    def step(self, name: str, *, key: Any = None, **facts: Any) -> Block:
+    def step(self, name: str, /, *, key: Any = None, **facts: Any) -> Block:
         """Make a ``with`` or ``async with`` block at most one effect.
 
         The block asks whether it is to do its work, since it cannot be skipped::
@@ -263,132 +262,48 @@ class Ledger:
             Misuse: The name is empty.
 
         """
-        guard = OnceGuard(Handling(self._books, self._policy, Classes()), Telling(key=key))
-        return Block(guard, name, facts)
+        return Block(self._step_guard(key), name, facts)
 
-    # Looking and deciding
+    def begin(self, name: str, /, *, key: Any = None, **facts: Any) -> Begun:
+        """Begin an effect by hand, and settle it later in this process.
 
-    def effects(
-        self,
-        *,
-        state: StateName | State | None = None,
-        tool: str | None = None,
-        run: Run | str | None = None,
-        since: float | None = None,
-        limit: int = 100,
-    ) -> list[Record]:
-        """Return recorded effects.
+        ::
 
-        Blocks; from a coroutine use ``await asyncio.to_thread(ledger.effects)``.
+            effect = ledger.begin("charge", key=order_id, amount=5)
+            if effect.fresh:
+                effect.commit(charge(order_id, 5, effect.idempotency_key))
+            use(effect.result)
+
+        Equal effects of `step` and `begin` are one. If this process dies
+        before it is settled, it is in doubt; prefer `once` and `step`, which
+        settle whatever happens.
 
         Args:
-            state: Only those in this state.
-            tool: Only those of this tool: its qualified name, the function's name, or a step's name.
-            run: Only those of this run and the runs nested in it, if a text; of exactly this run, if a `Run`.
-            since: Only those whose state changed at this time or later, seconds since 1970-01-01 UTC.
-            limit: At most so many.
-
-        Raises:
-            Misuse: There is no such state.
-            StoreUnavailable: The store cannot be read.
-
-        """
-        return self._query.select(state=_state(state), tool=tool, run=run, since=since, limit=limit)
-
-    def effect(self, id_or_key: Any) -> Record | None:
-        """Return one recorded effect, or None.
-
-        Args:
-            id_or_key: Its id, or the first four or more characters of the id or of its last part, or an explicit key
-                (looked for in the current run first).
-
-        Raises:
-            Misuse: Several effects fit.
-            StoreUnavailable: The store cannot be read.
-
-        """
-        return self._query.find(id_or_key)
-
-    def resolve(
-        self,
-        id_or_key: Any,
-        *,
-        succeeded: Any = UNSET,
-        failed: Any = UNSET,
-        retry: bool = False,
-        give_up: bool = False,
-        note: str = "",
-        by: str | None = None,
-        force: bool = False,
-    ) -> Record:
-        """Say what became of an effect in doubt.
-
-        Args:
-            id_or_key: As for `effect`.
-            succeeded: It happened, and this is its result.
-            failed: It failed for good: a text, or the exception to be raised again.
-            retry: It did not happen; the next call runs it.
-            give_up: It is not wanted any more; later calls get `EffectFailed`.
-            note: Why; kept on the record.
-            by: Who says so; kept on the record.
-            force: Decide although its owner may be alive. With *retry* it may then happen twice.
+            name: As for `step`.
+            key: As for `step`.
+            facts: As for `step`.
 
         Returns:
-            The record as it is now.
+            The effect, claimed for the caller if it is ``fresh``.
 
         Raises:
-            Misuse: There is no such effect, or not exactly one of the four was given.
-            Refused: It is not in doubt, or its owner is not known to be dead.
-            StoreUnavailable: The store cannot be used.
+            PatternsError: As calls of a function guarded with `once`.
 
         """
-        decide = self._query.decision(succeeded, failed, retry=retry, give_up=give_up, by=by, note=note, force=force)
-        return self._query.resolve(id_or_key, decide)
+        _named(name)
+        begun: Begun = finish_at_once(begin(self._step_guard(key), name, facts, asynchronous=False))
+        return begun
 
-    def cancel(self, id_or_key: Any, *, note: str = "", by: str | None = None) -> Record:
-        """Say that an effect that did not begin yet is not wanted; later calls get `EffectFailed`.
+    async def abegin(self, name: str, /, *, key: Any = None, **facts: Any) -> AsyncBegun:
+        """Do the same as `begin` for coroutines."""
+        _named(name)
+        begun: AsyncBegun = await begin(self._step_guard(key), name, facts, asynchronous=True)
+        return begun
 
-        Args:
-            id_or_key: As for `effect`.
-            note: Why; kept on the record.
-            by: Who says so; kept on the record.
-
-        Raises:
-            Misuse: There is no such effect.
-            Refused: It has begun.
-
-        """
-        return self._query.cancel(id_or_key, by, note)
-
-    def recover(self) -> list[Record]:
-        """Find effects whose owners died while running them, and put them in doubt; return them.
-
-        Calls do the same for the effect they ask for. Nothing is run.
-        """
-        return self._query.recover()
-
-    def purge(self, *, older_than: Duration) -> int:
-        """Forget settled effects; a later equal call runs again.
-
-        Effects that wait, run or are in doubt are never forgotten.
-
-        Args:
-            older_than: Seconds (or a timedelta) since they were settled. At least as long as any caller may repeat
-                a call.
-
-        Returns:
-            How many were forgotten.
-
-        """
-        before = self._books.now() - seconds(older_than, name="older_than", positive=False)
-        return self._query.purge(before, SETTLED)
+    def _step_guard(self, key: Any) -> OnceGuard:
+        return OnceGuard(Handling(self._books, self._policy, Classes()), Telling(key=key))
 
 
-def _state(state: StateName | State | None) -> State | None:
-    if state is None or isinstance(state, State):
-        return state
-    try:
-        return State(state)
-    except ValueError:
-        known = ", ".join(one.value for one in State)
-        misuse(f"there is no state {state!r}; there are {known}", wrong=f"state={state!r}", right='state="in_doubt"')
+def _named(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        misuse(f"an effect needs a name, not {name!r}", wrong="ledger.begin()", right='ledger.begin("charge")')

@@ -57,7 +57,7 @@ class Meeting:
         self._books = handling.books
         self._effect = effect
         self._call = call
-        self._cells = cells
+        self.cells = cells
         self._asynchronous = call.target.asynchronous
         self._patience: Patience | None = None
 
@@ -75,7 +75,7 @@ class Meeting:
         owner = await books.me(asynchronous=self._asynchronous)
         claim = Claim(identity=effect.identity, owner=owner, trace=self._call.traceparent, resources=effect.resources)
         known = books.recall(effect.cell)
-        record, seen = await books.read(self._cells, effect.cell) if known is None else (known, ABSENT)
+        record, seen = await books.read(self.cells, effect.cell) if known is None else (known, ABSENT)
         while True:
             answer = step(record, claim, books.now())
             if isinstance(answer, Moved):
@@ -85,7 +85,7 @@ class Meeting:
             if answer.reason is Reason.SETTLED:
                 return record
             await self._obstacle(record, seen, answer.reason)
-            record, seen = await books.read(self._cells, effect.cell)
+            record, seen = await books.read(self.cells, effect.cell)
 
     async def _attempt(self, answer: Moved, seen: int) -> Attempt:
         record = answer.record
@@ -104,7 +104,7 @@ class Meeting:
             case Reason.PENDING:
                 self._refuse_pending(record)
             case Reason.IN_DOUBT:
-                await find_out(self._handling, self._call, self._cells, self._effect.cell, record)
+                await find_out(self._handling, self._call, self.cells, self._effect.cell, record)
             case _:
                 await self._behind(record, seen)
 
@@ -132,7 +132,7 @@ class Meeting:
         books, cell = self._books, self._effect.cell
         outcome = books.unsettled.get(cell)
         if outcome is not None:
-            await books.move(self._cells, cell, outcome)
+            await books.move(self.cells, cell, outcome)
             books.unsettled.pop(cell, None)
         elif not await self._buried(record, cell):
             await self._wait(record, seen, cell, f"{self._call.name} is being run by somebody else")
@@ -141,7 +141,7 @@ class Meeting:
         books = self._books
         if await books.alive(record.owner, asynchronous=self._asynchronous) is not False:
             return False
-        answer = await books.move(self._cells, cell, Gone(owner=record.owner or ""))
+        answer = await books.move(self.cells, cell, Gone(owner=record.owner or ""))
         if isinstance(answer, Moved) and answer.record is not None:
             announcements.recorded(books, answer.record)
         return True
@@ -161,7 +161,7 @@ class Meeting:
         books.waiters += 1
         try:
             await self._patience.wait(
-                self._cells,
+                self.cells,
                 cell,
                 seen,
                 waiters=books.waiters,
@@ -178,12 +178,12 @@ class Meeting:
         mine = self._effect.identity.id
         prefix = self._effect.cell.removesuffix(mine)
         while True:
-            cell = await self._cells.read(resource)
+            cell = await self.cells.read(resource)
             taken = Change(resource, ABSENT if cell is None else cell.version, mine.encode())
             if cell is None or cell.value in (b"", mine.encode()):
                 return taken
             holder = prefix + cell.value.decode()
-            record, seen = await self._books.read(self._cells, holder)
+            record, seen = await self._books.read(self.cells, holder)
             if record is None or record.state not in OPEN:
                 return taken
             await self._behind_holder(record, seen, holder)

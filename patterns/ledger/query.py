@@ -174,6 +174,9 @@ class Query:
 
     def recover(self) -> list[Record]:
         """Do `Ledger.recover`."""
+        for key, report in list(self._books.unsettled.items()):
+            finish_at_once(self._books.move(self._cells, key, report))
+            self._books.unsettled.pop(key, None)
         candidates = [record for record in self._all(effects_prefix(self._books.name)) if record.state is State.RUNNING]
         return [after for record in candidates if (after := self._bury(record)) is not None]
 
@@ -184,7 +187,7 @@ class Query:
         forgotten = 0
         for cell in self._cells_below(effects_prefix(self._books.name)):
             record = read_record(cell)
-            if record.state in states and record.changed < before:
+            if record.state in states and record.changed <= before:
                 forgotten += self._delete(cell)
         for cell in self._cells_below(resources_prefix(self._books.name)):
             if cell.value == b"":

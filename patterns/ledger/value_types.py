@@ -38,7 +38,7 @@ def _write_bytes(value: Any, _: str) -> str:
 
 
 def _read_bytes(text: str) -> bytes:
-    from binascii import a2b_base64  # noqa: PLC0415
+    from binascii import a2b_base64  # noqa: PLC0415 - loaded when needed
 
     return a2b_base64(text, strict_mode=True)
 
@@ -54,13 +54,13 @@ def _write_datetime(value: Any, path: str) -> Any:
 
 
 def _read_datetime(parts: Any) -> Any:
-    from datetime import datetime  # noqa: PLC0415
+    from datetime import datetime  # noqa: PLC0415 - loaded when needed
 
     text, zone, fold = parts
     value = datetime.fromisoformat(text).replace(fold=fold)
     if zone is None:
         return value
-    from zoneinfo import ZoneInfo  # noqa: PLC0415
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - loaded when needed
 
     return value.replace(tzinfo=ZoneInfo(zone))
 
@@ -73,26 +73,26 @@ def _write_time(value: Any, path: str) -> Any:
 
 
 def _read_time(parts: Any) -> Any:
-    from datetime import time  # noqa: PLC0415
+    from datetime import time  # noqa: PLC0415 - loaded when needed
 
     text, fold = parts
     return time.fromisoformat(text).replace(fold=fold)
 
 
 def _read_date(text: str) -> Any:
-    from datetime import date  # noqa: PLC0415
+    from datetime import date  # noqa: PLC0415 - loaded when needed
 
     return date.fromisoformat(text)
 
 
 def _read_timedelta(parts: Any) -> Any:
-    from datetime import timedelta  # noqa: PLC0415
+    from datetime import timedelta  # noqa: PLC0415 - loaded when needed
 
     return timedelta(*parts)
 
 
 def _read_decimal(text: str) -> Any:
-    from decimal import Decimal  # noqa: PLC0415
+    from decimal import Decimal  # noqa: PLC0415 - loaded when needed
 
     return Decimal(text)
 
@@ -104,19 +104,19 @@ def _read_uuid(text: str) -> Any:
 
 
 def _read_fraction(parts: Any) -> Any:
-    from fractions import Fraction  # noqa: PLC0415
+    from fractions import Fraction  # noqa: PLC0415 - loaded when needed
 
     return Fraction(*(int(part) for part in parts))
 
 
 def _read_path(text: str) -> Any:
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415 - loaded when needed
 
     return Path(text)
 
 
 def _read_pure_path(text: str) -> Any:
-    from pathlib import PurePosixPath  # noqa: PLC0415
+    from pathlib import PurePosixPath  # noqa: PLC0415 - loaded when needed
 
     return PurePosixPath(text)
 

@@ -11,16 +11,21 @@ import patterns
 from patterns.ledger import Ledger
 
 
-
 class Till:
     """What the outside world saw: every payment, in order."""
 
     def __init__(self) -> None:
         self.paid: list[Any] = []
 
+    def __idempotency_key__(self) -> str:
+        return "till"
+
     def pay(self, amount: Any) -> Any:
         self.paid.append(amount)
         return amount
+
+    def pay_order(self, order: Any) -> Any:
+        return self.pay(order)
 
 
 @pytest.fixture
@@ -111,5 +116,3 @@ async def in_async_block(ledger: Ledger, body: Any, name: str) -> Any:
             await asyncio.sleep(0)
             step.result = body()
     return step.result
-
-

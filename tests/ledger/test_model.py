@@ -99,23 +99,28 @@ CRASHES, LOSSES, ATTEMPTS = 2, 1, 3
 
 
 def owner(number: int, worker: Worker) -> str:
+    """Return the name of a worker in its present life."""
     return f"{number}.{worker.life}"
 
 
 def alive(world: World, name: str) -> bool:
+    """Tell whether the owner *name* lives."""
     return any(name == owner(number, worker) for number, worker in enumerate(world.workers))
 
 
 def with_worker(world: World, number: int, worker: Worker) -> World:
+    """Return the world with another worker in that place."""
     return world._replace(workers=(*world.workers[:number], worker, *world.workers[number + 1 :]))
 
 
 def happens(world: World, rules: Rules) -> World:
+    """Let the effect happen, unless the provider knows it already."""
     again = world.effects and rules.downstream_dedups
     return world._replace(effects=world.effects + (0 if again else 1))
 
 
 def written(world: World, record: Record | None, *, durable: bool) -> World:
+    """Return the world after a write."""
     if record is not None:  # what is only there to be read changes no rule, and would make worlds endless
         record = evolve(record, late=(), notes=(), error=None, doubt=None)
     return world._replace(cache=record, disk=record if durable else world.disk)
@@ -139,6 +144,7 @@ def moves(world: World, rules: Rules):
 
 
 def crashed(world: World, number: int, worker: Worker):
+    """Yield the worlds after a worker dies."""
     after = with_worker(world, number, Worker(life=worker.life + 1))._replace(crashes=world.crashes + 1)
     yield after
     if worker.doing == "claimed":  # the request was sent, and is still under way when its sender is dead
@@ -146,6 +152,7 @@ def crashed(world: World, number: int, worker: Worker):
 
 
 def of_worker(world: World, rules: Rules, number: int, worker: Worker):
+    """Yield what a worker may do next."""
     me, (doing, _, fence) = owner(number, worker), worker
     tell = partial(report, world, number, worker)
     match doing:
@@ -164,12 +171,14 @@ def of_worker(world: World, rules: Rules, number: int, worker: Worker):
 
 
 def report(world: World, number: int, worker: Worker, operation):
+    """Yield the world after a report, which need not reach the disk."""
     answer = step(world.cache, operation, 0.0)
     if isinstance(answer, Moved):
         yield with_worker(written(world, answer.record, durable=False), number, worker._replace(doing="idle", fence=0))
 
 
 def claims(world: World, rules: Rules, number: int, worker: Worker):
+    """Yield what an idle worker may do."""
     before = world.cache
     if before is not None and before.fence >= ATTEMPTS:
         return
@@ -187,6 +196,7 @@ def claims(world: World, rules: Rules, number: int, worker: Worker):
 
 
 def of_others(world: World, rules: Rules):
+    """Yield what people, queries and observers may do."""
     record = world.cache
     if record is None:
         return
@@ -203,6 +213,7 @@ def of_others(world: World, rules: Rules):
 
 
 def gone(world: World, rules: Rules, record: Record):
+    """Yield what an observer of the owner may find."""
     dead = not alive(world, record.owner)
     if dead or not rules.proof_of_death:
         answer = step(record, Gone(owner=record.owner), 0.0)
@@ -216,6 +227,7 @@ def gone(world: World, rules: Rules, record: Record):
 
 
 def wrong(world: World, rules: Rules) -> str | None:
+    """Return what must never be, if it is."""
     if world.effects > 1:
         return "it happened twice"
     if rules.approval and world.effects and not world.approved:
@@ -235,6 +247,7 @@ class Explored(NamedTuple):
 
 
 def explore(rules: Rules, workers: int = 2) -> Explored:
+    """Walk through every world that can be reached."""
     start = World(None, None, (Worker(),) * workers)
     seen = {start}
     before: dict[World, list[World]] = {}
@@ -253,6 +266,7 @@ def explore(rules: Rules, workers: int = 2) -> Explored:
 
 
 def can_settle(seen: set[World], before: dict[World, list[World]]) -> set[World]:
+    """Return the worlds from which a settled one can be reached."""
     found = {world for world in seen if world.cache is not None and (world.cache.is_settled or may_run(world.cache))}
     queue = deque(found)
     while queue:
@@ -264,6 +278,7 @@ def can_settle(seen: set[World], before: dict[World, list[World]]) -> set[World]
 
 
 def may_run(record: Record) -> bool:
+    """Tell whether only the end of the exploration keeps it from running."""
     return record.state is State.READY and record.fence >= ATTEMPTS  # where the exploration stops, not the rules
 
 

@@ -25,6 +25,8 @@ class Interrupt(BaseException):
 
 
 def raising(error: BaseException, till):
+    """Return a body that pays and raises."""
+
     def body():
         till.pay(10)
         raise error
@@ -33,6 +35,7 @@ def raising(error: BaseException, till):
 
 
 def only(ledger):
+    """Return the only record."""
     (record,) = ledger.effects()
     return record
 
@@ -60,7 +63,7 @@ def test_an_error_that_cannot_be_rebuilt_keeps_its_text(once, till):
     lost = type("Lost", (Exception,), {"__module__": "gone"})
     with pytest.raises(lost):
         once(raising(lost("no money"), till))
-    with pytest.raises(EffectFailed, match="gone.Lost: no money") as caught:
+    with pytest.raises(EffectFailed, match=r"gone\.Lost: no money") as caught:
         once(raising(lost("no money"), till))
     assert ("gone:Lost", [10]) == (caught.value.error_type, till.paid)
 
@@ -97,10 +100,7 @@ def test_wrapping_a_time_out_does_not_make_it_certain(once, till, ledger):
 
     def body():
         till.pay(1)
-        try:
-            raise TimeoutError("read")
-        except TimeoutError as error:
-            raise Declined from error
+        raise Declined from TimeoutError("read")
 
     with pytest.raises(Declined):
         once(body)
@@ -206,16 +206,17 @@ def test_a_stop_iteration_is_recorded_like_any_error(ledger, run, till):
 
 def test_cancelling_the_caller_leaves_the_effect_in_doubt(ledger, run, till):
     """A real cancellation, with the settlement shielded from it."""
+    started = asyncio.Event()
 
     @ledger.once
     async def tool():
         till.pay(1)
+        started.set()
         await asyncio.Event().wait()
 
     async def main():
         task = asyncio.create_task(tool())
-        while not till.paid:
-            await asyncio.sleep(0)
+        await started.wait()
         task.cancel()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
