@@ -56,7 +56,7 @@ def __getattr__(name: str) -> Any:
     # sqlite3 is loaded by those who have a SQLite database
     if name != "SqlWorld":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from patterns.impact_gate.sql_world import SqlWorld  # noqa: PLC0415
+    from patterns.impact_gate.sql_world import SqlWorld  # noqa: PLC0415 - loaded when needed
 
     globals()[name] = SqlWorld
     return SqlWorld

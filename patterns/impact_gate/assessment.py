@@ -66,8 +66,8 @@ class Assessment:
     def __str__(self) -> str:
         if self.error is not None:
             return f"{self.action}: {self.decision}, its impact is unknown: {self.error}"
-        found = (*(self.diff.sentences() if self.diff else ()), *self.reasons)
-        text = "; ".join(dict.fromkeys(found[:_REASONS_IN_TEXT]))
+        found = dict.fromkeys((*self.reasons, *(self.diff.sentences() if self.diff else ())))
+        text = "; ".join(list(found)[:_REASONS_IN_TEXT])
         return f"{self.action}: {self.decision}, impact {self.impact:.2f} {self.level}" + (f": {text}" if text else "")
 
     def to_dict(self) -> dict[str, Any]:

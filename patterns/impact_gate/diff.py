@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from patterns.impact_gate.effect import Change, Effect, Lens, Row
 
-__all__ = ["Diff", "RowDiff", "TableDiff", "summarise"]
+__all__ = ["KINDS", "Diff", "RowDiff", "TableDiff", "summarise"]
+
+KINDS = ("deleted", "updated", "inserted")
+"""What can happen to a row."""
 
 _ROWS_SHOWN = 20
 _LONGEST_VALUE = 120
@@ -60,6 +63,14 @@ class TableDiff:
         """Which part of the rows that existed before was changed or deleted, 0 to 1 (an upper bound if not counted)."""
         return min(1.0, self.lost_or_changed / self.population) if self.population else 0.0
 
+    def sentence(self, name: str, kind: str) -> str:
+        """Return what happened to the table called *name*: one *kind* of `KINDS`."""
+        count = getattr(self, kind)
+        if kind == "inserted":
+            return f"inserts {count} {name}"
+        verb = "deletes" if kind == "deleted" else "updates"
+        return f"{verb} {count} of {'' if self.counted else 'over '}{self.population} {name}"
+
 
 @frozen
 class RowDiff:
@@ -96,19 +107,8 @@ class Diff:
     def sentences(self) -> tuple[str, ...]:
         """Return the diff as short sentences, the largest first."""
         tables = sorted(self.tables.items(), key=lambda item: -item[1].rows)
-        rows = [_sentence(name, table, kind) for name, table in tables for kind in ("deleted", "updated", "inserted")]
-        unseen = [f"could not look into {one}" for one in self.uncovered]
-        return tuple(one for one in (*self.schema, *rows, *unseen) if one)
-
-
-def _sentence(name: str, table: TableDiff, kind: str) -> str:
-    count = getattr(table, kind)
-    if not count:
-        return ""
-    verb = {"deleted": "deletes", "updated": "updates", "inserted": "inserts"}[kind]
-    if kind == "inserted":
-        return f"{verb} {count} {name}"
-    return f"{verb} {count} of {'' if table.counted else 'over '}{table.population} {name}"
+        rows = [one.sentence(name, kind) for name, one in tables for kind in KINDS if getattr(one, kind)]
+        return (*self.schema, *rows, *(f"could not look into {one}" for one in self.uncovered))
 
 
 def summarise(effect: Effect, lens: Lens) -> Diff:

@@ -104,7 +104,7 @@ class ImpactGate:
             reviewer=reviewer,
             baseline=baseline,
             on_error=on_error,
-            compare=compare,
+            observe=getattr(world, "observe", None) if compare else None,
             clock=clock,
             listeners=Listeners(),
         )

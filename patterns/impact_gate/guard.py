@@ -16,7 +16,6 @@ from patterns.impact_gate.machine import Decision, Estimate, Level, decide, scop
 from patterns.impact_gate.model import Action, estimated
 from patterns.impact_gate.rehearsal import Rehearsal, own_copy, rehearse, rehearsed_action, spread
 from patterns.impact_gate.review import reviewed
-from patterns.impact_gate.world import Observable
 from patterns.kernel.guard import Guard
 from patterns.kernel.settle import hook_result
 from patterns.kernel.target import Kind
@@ -46,6 +45,10 @@ class _Tried:
     simulated: Any = None
     residual: float | None = None
     notes: tuple[str, ...] = ()
+
+
+_NOT_TRIED = _Tried()
+_NO_IMPACT = Estimate(0.0)
 
 
 class CheckGuard(Guard):
@@ -90,8 +93,9 @@ class CheckGuard(Guard):
             raise ActionBlocked(text, call=call.name, assessment=None)
         assessment, effect = await self.assessed(call)
         self._tell(call, Assessed(source=self.settings.name, at=self.settings.clock.wall(), assessment=assessment))
-        call.note(gate__decision=str(assessment.decision), gate__impact=assessment.impact)
-        call.note(gate__level=str(assessment.level), gate__scope=str(assessment.scope))
+        if call.trace is not None:
+            call.note(gate__decision=str(assessment.decision), gate__impact=assessment.impact)
+            call.note(gate__level=str(assessment.level), gate__scope=str(assessment.scope))
         await self._enforce(call, assessment)
         return await self._run(call, proceed, effect)
 
@@ -127,11 +131,10 @@ class CheckGuard(Guard):
             )
 
     async def _run(self, call: Call, proceed: Proceed, effect: Effect | None) -> Any:
-        world = self.settings.world
-        observable = self.settings.compare and isinstance(world, Observable) and not call.target.one_shot
-        if effect is None or not observable or not isinstance(world, Observable):
+        observe = self.settings.observe
+        if effect is None or observe is None or call.target.one_shot:
             return await proceed()
-        with world.observe(effect) as observed:
+        with observe(effect) as observed:
             outcome = await call.attempt(proceed)
         self._compare(call, effect, observed.effect())
         return outcome.unwrap()
@@ -158,9 +161,9 @@ class CheckGuard(Guard):
 
     async def assessed(self, call: Call) -> tuple[Assessment, Effect | None]:
         """Return what is found out about *call*, and its whole effect if it was tried."""
-        action = Action(name=call.name, arguments=call.arguments, run=call.run)
+        arguments = call.arguments
         try:
-            return await self._measured(call, action)
+            return await self._measured(call, arguments)
         except Misuse:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the gate does not know the impact
@@ -178,9 +181,9 @@ class CheckGuard(Guard):
             cause=error,
         )
 
-    async def _measured(self, call: Call, action: Action) -> tuple[Assessment, Effect | None]:
-        tried = await self._try(call, action, original=True)
-        action = evolve(action, diff=tried.diff, simulated=tried.simulated)
+    async def _measured(self, call: Call, arguments: Mapping[str, Any]) -> tuple[Assessment, Effect | None]:
+        tried = await self._try(call, arguments, original=True)
+        action = _action(call, call.name, arguments, tried)
         proposed = await self._asked(call, action)
         instead, divergence, diff = await self._against_baseline(call, action, proposed, tried)
         estimate = with_undo(weigh(proposed, instead, divergence), tried.residual)
@@ -201,7 +204,7 @@ class CheckGuard(Guard):
             diff=diff,
             residual=tried.residual,
             effect=None if tried.effect is None or world is None else digest(tried.effect, world.lens),
-            reasons=(*verdict.reasons, *tried.notes),
+            reasons=verdict.reasons + tried.notes,
         )
         return assessment, tried.effect
 
@@ -213,24 +216,24 @@ class CheckGuard(Guard):
     ) -> tuple[Estimate, Estimate | None, Diff | None]:
         """Return the impact of the baseline, the divergence from it, and the diff of the two worlds."""
         if isinstance(self._baseline, str):
-            return Estimate(0.0), None if tried.diff is None else proposed, tried.diff
+            return _NO_IMPACT, None if tried.diff is None else proposed, tried.diff
         wanted = self._baseline(evolve(action, diff=None, simulated=None))
-        other = await self._try(call, wanted, original=False)
-        instead = await self._asked(call, evolve(wanted, diff=other.diff, simulated=other.simulated))
+        other = await self._try(call, wanted.arguments, original=False)
+        instead = await self._asked(call, _action(call, wanted.name, wanted.arguments, other))
         world = self.settings.world
         if world is None or tried.effect is None:
             return instead, None, None
         diff = summarise(between(other.effect or NO_EFFECT, tried.effect), world.lens)
         return instead, await self._asked(call, evolve(action, diff=diff)), diff
 
-    async def _try(self, call: Call, action: Action, *, original: bool) -> _Tried:
+    async def _try(self, call: Call, arguments: Mapping[str, Any], *, original: bool) -> _Tried:
         world, simulate = self.settings.world, self._simulate
         if world is None or (simulate is None and call.target.is_block):
             if simulate is None:
-                return _Tried()
-            return _Tried(simulated=await hook_result(simulate(own_copy(action.arguments)), call, "simulate"))
-        undo = None if self._undo is None or not original else partial(self._undo, own_copy(action.arguments))
-        act = self._act(call, None if original else action)
+                return _NOT_TRIED
+            return _Tried(simulated=await hook_result(simulate(own_copy(arguments)), call, "simulate"))
+        undo = None if self._undo is None or not original else partial(self._undo, own_copy(arguments))
+        act = self._act(call, None if original else arguments)
         found: Rehearsal = await rehearse(call, world, act, undo=undo, expected=self.plan.expected)
         return _Tried(
             diff=summarise(found.effect, world.lens),
@@ -240,16 +243,20 @@ class CheckGuard(Guard):
             notes=found.notes,
         )
 
-    def _act(self, call: Call, other: Action | None) -> Callable[[], Any]:
-        """Return the call itself, or the *other* action, on arguments of its own."""
+    def _act(self, call: Call, others: Mapping[str, Any] | None) -> Callable[[], Any]:
+        """Return the call itself, or the call with *others* as arguments, on arguments of its own."""
         if self._simulate is not None:
-            return partial(self._simulate, own_copy(call.arguments if other is None else other.arguments))
-        if other is not None:
-            args, kwargs = spread(call.target.function, call.arguments, own_copy(other.arguments))
+            return partial(self._simulate, own_copy(call.arguments if others is None else others))
+        if others is not None:
+            args, kwargs = spread(call.target.function, call.arguments, own_copy(others))
             return partial(call.target.function, *args, **kwargs)
         own_copy(call.arguments)  # names the argument that cannot be copied
         positional = own_copy({str(place): value for place, value in enumerate(call.args)})
         return partial(call.target.function, *positional.values(), **own_copy(call.kwargs))
+
+
+def _action(call: Call, name: str, arguments: Mapping[str, Any], tried: _Tried) -> Action:
+    return Action(name=name, arguments=arguments, run=call.run, diff=tried.diff, simulated=tried.simulated)
 
 
 def _selected(

@@ -35,6 +35,8 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from patterns.impact_gate.diff import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -94,6 +96,7 @@ SMALL_TABLE = 20
 
 _COHORT_ROWS = 10
 _MOST = 0.5
+_WORTH_SAYING = 0.05
 _CREDIT_FOR_UNDO = 0.7
 
 
@@ -250,34 +253,28 @@ def row_impact(diff: Diff, scales: Scales = HALF_SCALES) -> Estimate:
     structure, and what could not be looked into, leave 1.0 as the highest
     impact that cannot be ruled out.
     """
-    parts = [(points, text) for name, one in diff.tables.items() for points, text in _table_points(name, one, scales)]
-    parts += [(_share_points(diff, scales), "a large part of a table")]
+    parts = [part for name, one in diff.tables.items() for part in _table_points(name, one, scales)]
+    parts += sorted((_share_points(name, one, scales) for name, one in diff.tables.items()), reverse=True)[:1]
     parts += [(math.inf, one) for one in diff.schema if one.startswith("drop table")]
     points = sum(one for one, _ in parts)
     impact = 1.0 - 2.0**-points
-    top = sorted((part for part in parts if part[0] > 0.0), key=lambda part: -part[0])
     unsure = bool(diff.schema or diff.uncovered)
-    texts = tuple(text for _, text in top[:5])
-    return Estimate(impact, highest=1.0 if unsure else impact, reasons=texts)
+    top = sorted((part for part in parts if part[0] and part[0] >= points * _WORTH_SAYING), key=lambda part: -part[0])
+    return Estimate(impact, highest=1.0 if unsure else impact, reasons=tuple(text for _, text in top))
 
 
 def _table_points(name: str, table: TableDiff, scales: Scales) -> list[tuple[float, str]]:
     weight = scales.weights.get(name, 1.0)
-    counts = [
-        (table.inserted / scales.inserted, f"{table.inserted} {name} inserted"),
-        (table.updated / scales.updated, f"{table.updated} {name} updated"),
-        (table.deleted / scales.deleted, f"{table.deleted} {name} deleted"),
-    ]
+    if not weight:
+        return []
+    counts = [(getattr(table, kind) / getattr(scales, kind) * weight, table.sentence(name, kind)) for kind in KINDS]
     for column, moved in table.moved.items():
         scale = scales.money.get(f"{name}.{column}")
         if scale is not None:
-            counts.append((moved / scale, f"{moved:g} moved in {name}.{column}"))
-    return [(points * weight, text) for points, text in counts if weight]
+            counts.append((moved / scale * weight, f"{moved:g} moved in {name}.{column}"))
+    return counts
 
 
-def _share_points(diff: Diff, scales: Scales) -> float:
-    shares = [
-        scales.weights.get(name, 1.0) * one.lost_or_changed / (one.population + SMALL_TABLE)
-        for name, one in diff.tables.items()
-    ]
-    return max(shares, default=0.0) / scales.fraction
+def _share_points(name: str, table: TableDiff, scales: Scales) -> tuple[float, str]:
+    share = table.lost_or_changed / (table.population + SMALL_TABLE)
+    return scales.weights.get(name, 1.0) * share / scales.fraction, f"{table.fraction:.0%} of {name}"

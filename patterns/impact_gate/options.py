@@ -13,11 +13,13 @@ from patterns.impact_gate.machine import Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from patterns.impact_gate.assessment import Assessment
+    from patterns.impact_gate.effect import Effect
     from patterns.impact_gate.model import Action, Model
     from patterns.impact_gate.review import Reviewer
-    from patterns.impact_gate.world import World
+    from patterns.impact_gate.world import Observed, World
     from patterns.kernel.clock import Clock
     from patterns.kernel.events import Listeners
 
@@ -39,7 +41,7 @@ class Settings:
     reviewer: Review | None
     baseline: Baseline
     on_error: OnError
-    compare: bool
+    observe: Callable[[Effect], AbstractContextManager[Observed]] | None
     clock: Clock
     listeners: Listeners
 

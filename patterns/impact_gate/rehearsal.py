@@ -12,6 +12,7 @@ from attrs import frozen
 
 from patterns.errors import Misuse
 from patterns.impact_gate.world import Unmeasurable
+from patterns.kernel import telemetry
 from patterns.kernel.settle import hook_result, shielded
 
 if TYPE_CHECKING:
@@ -95,16 +96,17 @@ async def rehearse(
 
     """
     twin = world.twin()
-    try:
-        await aside(call, twin.open)
-        returned, notes = await _tried(call, twin, act, expected)
-        effect = await aside(call, twin.effect)
-        residual = None
-        if undo is not None and effect.changes:
-            residual, failed = await _undone(call, twin, undo, effect)
-            notes += failed
-    finally:
-        await aside(call, twin.close)
+    residual: float | None = None
+    with telemetry.span(f"rehearse {call.name}"):
+        try:
+            await aside(call, twin.open)
+            returned, notes = await _tried(call, twin, act, expected)
+            effect = await aside(call, twin.effect)
+            if undo is not None and effect.changes:
+                residual, failed = await _undone(call, twin, undo, effect)
+                notes += failed
+        finally:
+            await aside(call, twin.close)
     return Rehearsal(effect=effect, returned=returned, residual=residual, notes=notes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from patterns.errors import ActionBlocked
 from patterns.kernel.settle import hook_result
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["Reviewer", "reviewed"]
 
 
-@runtime_checkable
 class Reviewer(Protocol):
     """Decides about a call that needs a review, now or later."""
 
@@ -38,9 +37,11 @@ async def reviewed(reviewer: Review, call: Call, assessment: Assessment) -> None
         ActionBlocked: A function said something else than True.
 
     """
-    if isinstance(reviewer, Reviewer):
-        await reviewer.review(call, assessment)
+    review = getattr(reviewer, "review", None)
+    if review is not None:
+        await review(call, assessment)
         return
-    answer = await hook_result(reviewer(assessment), call, "reviewer")
+    ask: Any = reviewer
+    answer = await hook_result(ask(assessment), call, "reviewer")
     if answer is not True:
         raise ActionBlocked(f"the review did not approve it: {assessment}", call=call.name, assessment=assessment)

@@ -49,7 +49,7 @@ class Prepared:
             if version_of(cursor) != self.schema.version:
                 return None
             cursor.execute("SAVEPOINT patterns_work")
-        recorder.install(self.schema)
+        recorder.watch(self.schema)
         return recorder
 
     def end(self) -> None:

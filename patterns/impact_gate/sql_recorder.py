@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from patterns.impact_gate.effect import Change, Effect, Population, same_row
-from patterns.impact_gate.sql_schema import FULL, LOG, quoted, read_schema, same_identity
+from patterns.impact_gate.sql_schema import FULL, LOG, quoted, read_schema, same_identity, version_of, watching
 from patterns.impact_gate.world import Unmeasurable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mode", "Overflow", "Recorder"]
 
-COUNTED_AT_LEAST = 100_000
+COUNTED_AT_LEAST = 2_000
 """Tables up to this size are counted exactly, larger ones only as far as the fraction matters."""
 
 _FRACTION_SEEN = 20  # a table is counted up to 20 times the rows touched: fractions above 1/20 are exact
@@ -139,27 +139,34 @@ class Recorder:
         self.failure = self.failure or why
 
     def install(self, schema: Schema | None = None, *, only: Collection[str] | None = None) -> Schema:
-        """Start to watch.
+        """Make the triggers and start to watch.
 
         Args:
-            schema: What an earlier recorder installed on this connection and left there.
+            schema: What the database was found to hold earlier.
             only: Tables to watch; writes to others are noticed, not looked into. All if None.
 
         Returns:
             What is installed.
 
         """
-        if schema is None:
-            with self.ours() as cursor:
-                schema = read_schema(cursor, self._limit, only)
-                for statement in schema.statements:
+        with self.ours() as cursor:
+            if schema is None or schema.version != version_of(cursor):
+                schema = read_schema(cursor)
+            if only is not None:
+                schema = schema.only(only)
+            for table in schema.tables.values():
+                for statement in watching(table, self._limit):
                     cursor.execute(statement)
+        self.watch(schema)
+        return schema
+
+    def watch(self, schema: Schema) -> None:
+        """Start to watch with the triggers that are there already."""
         self._schema = schema
-        self._known = {table.name: table for table in schema.tables} | dict.fromkeys(schema.views)
+        self._known = {**schema.tables, **dict.fromkeys(schema.views)}
         self._overflow.target = self
         # This also makes SQLite prepare every statement again, so none goes unseen for having run before.
         self._connection.set_authorizer(self._authorize)
-        return schema
 
     def remove(self) -> None:
         """Stop watching; the temporary tables go with their transaction or by `drop`."""
@@ -241,8 +248,11 @@ class Recorder:
             if known is not None and known.blind:
                 self._uncovered[f"{table}: it has a unique index on an expression"] = None
 
-    def effect(self) -> Effect:
+    def effect(self, *, counted: bool = True) -> Effect:
         """Return what the connection did so far.
+
+        Args:
+            counted: Whether to count how many rows the touched tables had.
 
         Raises:
             Unmeasurable: Something happened that was not recorded.
@@ -252,14 +262,14 @@ class Recorder:
             raise Unmeasurable(self.failure or "the recorder was not installed")
         changes: list[Change] = []
         populations: dict[str, Population] = {}
-        dropped = {name.partition("drop table ")[2] for name in self._structure}
         with self.ours() as cursor:
-            for number, table in enumerate(self._schema.tables):
-                if table.name in dropped:
-                    continue
-                found = [one for one in self._read(cursor, number, table) if not same_row(one.before, one.after)]
-                if found:
-                    changes += found
+            for name in self._written:  # cascades and triggers included: they are prepared with their statement
+                table = self._schema.tables.get(name)
+                if table is None or f"drop table {name}" in self._structure:
+                    continue  # a view, or gone altogether
+                found = [one for one in _read(cursor, table) if not same_row(one.before, one.after)]
+                changes += found
+                if found and counted:
                     populations[table.name] = _population(cursor, table, found)
         return Effect(
             changes=tuple(changes),
@@ -269,19 +279,20 @@ class Recorder:
             written=tuple(self._written),
         )
 
-    def _read(self, cursor: sqlite3.Cursor, number: int, table: Table) -> Iterator[Change]:
-        width, keys = len(table.columns), len(table.key)
-        present = f"t.{table.rowid or quoted(table.key[0].column)} IS NOT NULL"
-        now = ", ".join(f"t.{quoted(column)}" for column in table.columns)
-        cursor.execute(
-            f"SELECT {present}, b.*, {now} FROM temp.{LOG}{number} AS b "  # noqa: S608 - names from the database itself
-            f"LEFT JOIN main.{quoted(table.name)} AS t ON {same_identity(table, 'b', 't')} ORDER BY b.seq"
-        )
-        for exists, _, *values in cursor:
-            identity, existed = tuple(values[: keys + 1]), values[keys + 1]
-            before, after = tuple(values[keys + 2 : keys + 2 + width]), tuple(values[keys + 2 + width :])
-            key = identity[:-1] if identity[-1] is None else identity
-            yield Change(table.name, key, table.columns, before if existed else None, after if exists else None)
+
+def _read(cursor: sqlite3.Cursor, table: Table) -> Iterator[Change]:
+    width, keys = len(table.columns), len(table.key)
+    present = f"t.{table.rowid or quoted(table.key[0].column)} IS NOT NULL"
+    now = ", ".join(f"t.{quoted(column)}" for column in table.columns)
+    cursor.execute(
+        f"SELECT {present}, b.*, {now} FROM temp.{table.log} AS b "  # noqa: S608 - names from the database itself
+        f"LEFT JOIN main.{quoted(table.name)} AS t ON {same_identity(table, 'b', 't')} ORDER BY b.seq"
+    )
+    for exists, _, *values in cursor:
+        identity, existed = tuple(values[: keys + 1]), values[keys + 1]
+        before, after = tuple(values[keys + 2 : keys + 2 + width]), tuple(values[keys + 2 + width :])
+        key = identity[:-1] if identity[-1] is None else identity
+        yield Change(table.name, key, table.columns, before if existed else None, after if exists else None)
 
 
 def _population(cursor: sqlite3.Cursor, table: Table, changes: list[Change]) -> Population:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3  # noqa: TID253 - this module is itself imported when a SqlWorld is made
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-__all__ = ["Schema", "Table", "read_schema", "version_of"]
+__all__ = ["Schema", "Table", "read_schema", "version_of", "watching"]
 
 LOG = "patterns_before_"
 """Temporary tables that hold the rows as they were are named so."""
@@ -39,6 +39,7 @@ class Table:
 
     Args:
         name: Its name.
+        log: Name of the temporary table that keeps its rows as they were.
         columns: All its columns.
         key: The columns of its primary key; empty if only the rowid identifies a row.
         rowid: A name under which the rowid can be had; None for WITHOUT ROWID tables.
@@ -49,6 +50,7 @@ class Table:
     """
 
     name: str
+    log: str
     columns: tuple[str, ...]
     key: tuple[Indexed, ...]
     rowid: str | None
@@ -63,18 +65,18 @@ class Schema:
 
     Args:
         version: Changes with every change of structure.
-        tables: Tables whose rows can be watched.
+        tables: Tables whose rows can be watched, by name.
         views: Writes to them end in tables.
-        virtual: Tables whose rows cannot be watched.
-        statements: What makes the triggers.
 
     """
 
     version: int
-    tables: tuple[Table, ...]
+    tables: Mapping[str, Table]
     views: frozenset[str]
-    virtual: frozenset[str]
-    statements: tuple[str, ...] = field(repr=False)
+
+    def only(self, names: Collection[str]) -> Schema:
+        """Return the same with no other tables than *names*."""
+        return evolve(self, tables={name: self.tables[name] for name in names if name in self.tables})
 
 
 def quoted(name: str) -> str:
@@ -87,37 +89,22 @@ def version_of(cursor: sqlite3.Cursor) -> int:
     return int(cursor.execute("PRAGMA main.schema_version").fetchone()[0])
 
 
-def read_schema(cursor: sqlite3.Cursor, limit: int, only: Collection[str] | None = None) -> Schema:
-    """Return what the main database holds, with triggers that log up to *limit* rows a table.
-
-    Args:
-        cursor: A cursor without row factory.
-        limit: How many rows of a table may be touched.
-        only: The tables to look at; all if None.
-
-    """
+def read_schema(cursor: sqlite3.Cursor) -> Schema:
+    """Return what the main database holds; *cursor* has no row factory."""
     version = version_of(cursor)
     listed = cursor.execute("SELECT type, name, sql FROM main.sqlite_master WHERE type IN ('table', 'view')").fetchall()
     virtual = {name for _, name, sql in listed if (sql or "").upper().startswith("CREATE VIRTUAL TABLE")}
-    shadows = {f"{name}_{part}" for name in virtual for part in _SHADOWS}
-    plain = [
-        name
-        for kind, name, _ in listed
-        if kind == "table" and name not in virtual | shadows and not name.lower().startswith("sqlite_")
-    ]
-    if only is not None:
-        plain = [name for name in plain if name in only]
-    tables = tuple(_read_table(cursor, name) for name in plain)
+    unwatched = virtual | {f"{name}_{part}" for name in virtual for part in _SHADOWS}
+    plain = [name for kind, name, _ in listed if kind == "table" and name not in unwatched]
+    names = [name for name in plain if not name.lower().startswith("sqlite_")]
     return Schema(
         version=version,
-        tables=tables,
+        tables={name: _read_table(cursor, name, f"{LOG}{place}") for place, name in enumerate(names)},
         views=frozenset(name for kind, name, _ in listed if kind == "view"),
-        virtual=frozenset(virtual | shadows),
-        statements=tuple(one for number, table in enumerate(tables) for one in _statements(number, table, limit)),
     )
 
 
-def _read_table(cursor: sqlite3.Cursor, name: str) -> Table:
+def _read_table(cursor: sqlite3.Cursor, name: str, log: str) -> Table:
     shown = cursor.execute(f"PRAGMA main.table_xinfo({quoted(name)})").fetchall()
     columns = tuple(row[1] for row in shown if row[6] in _GENERATED)
     keyed = sorted((row for row in shown if row[5]), key=lambda row: row[5])
@@ -130,6 +117,7 @@ def _read_table(cursor: sqlite3.Cursor, name: str) -> Table:
     sure = bool(keyed) and (rowid is None or primary is None or all(row[3] for row in keyed))
     return Table(
         name=name,
+        log=log,
         columns=columns,
         key=tuple(Indexed(row[1], collations.get(row[1], "BINARY")) for row in keyed),
         rowid=rowid,
@@ -158,8 +146,9 @@ def _rowid_name(cursor: sqlite3.Cursor, table: str, columns: set[str]) -> str | 
     return name
 
 
-def _statements(number: int, table: Table, limit: int) -> list[str]:
-    log = f"{LOG}{number}"
+def watching(table: Table, limit: int) -> list[str]:
+    """Return the statements that make the log of *table* and the triggers that fill it, up to *limit* rows."""
+    log = table.log
     keys = [f"k{place}" for place in range(len(table.key))]
     columns = [f"{name} COLLATE {quoted(one.collation)}" for name, one in zip(keys, table.key, strict=True)]
     columns = [
@@ -173,8 +162,8 @@ def _statements(number: int, table: Table, limit: int) -> list[str]:
     unique = [f"UNIQUE ({', '.join(keys)})"] if keys else []
     unique += [] if table.sure or table.rowid is None else ["UNIQUE (r)"]
     made = [f"CREATE TEMP TABLE {log} ({', '.join([*columns, *unique])})"]
-    conflicts = _conflicts(log, table)
-    old, new = _touch(log, table, "OLD", existed=True), _touch(log, table, "NEW", existed=False)
+    conflicts = _conflicts(table)
+    old, new = _touch(table, "OLD", existed=True), _touch(table, "NEW", existed=False)
     bodies = {
         "BEFORE INSERT": conflicts,
         "AFTER INSERT": [new],
@@ -186,20 +175,18 @@ def _statements(number: int, table: Table, limit: int) -> list[str]:
     for place, (event, body) in enumerate(bodies.items()):
         if body:
             steps = "; ".join([full, *body])
-            made.append(
-                f"CREATE TEMP TRIGGER {log}_t{number}_{place} {event} ON main.{quoted(table.name)} BEGIN {steps}; END"
-            )
+            made.append(f"CREATE TEMP TRIGGER {log}_{place} {event} ON main.{quoted(table.name)} BEGIN {steps}; END")
     return made
 
 
-def _touch(log: str, table: Table, row: str, *, existed: bool) -> str:
+def _touch(table: Table, row: str, *, existed: bool) -> str:
     """Log the row called *row* in a trigger, unless it was logged before."""
     values = [f"{row}.{quoted(column)}" if existed else "NULL" for column in table.columns]
     chosen = ", ".join([*_identity(table, row), str(int(existed)), *values])
-    return f"INSERT INTO {log} SELECT NULL, {chosen} WHERE NOT EXISTS ({_logged(log, table, row)})"
+    return f"INSERT INTO {table.log} SELECT NULL, {chosen} WHERE NOT EXISTS ({_logged(table, row)})"
 
 
-def _conflicts(log: str, table: Table) -> list[str]:
+def _conflicts(table: Table) -> list[str]:
     """Log the rows that the new row may replace; those that stay as they are do no harm in the log."""
     chosen = ", ".join([*_identity(table, "t"), "1", *(f"t.{quoted(column)}" for column in table.columns)])
     conditions = [
@@ -211,8 +198,8 @@ def _conflicts(log: str, table: Table) -> list[str]:
     if table.rowid is not None:
         conditions.append(f"t.{table.rowid} = NEW.{table.rowid}")
     return [
-        f"INSERT INTO {log} SELECT NULL, {chosen} FROM main.{quoted(table.name)} AS t "  # noqa: S608 - see above
-        f"WHERE {condition} AND NOT EXISTS ({_logged(log, table, 't')})"
+        f"INSERT INTO {table.log} SELECT NULL, {chosen} FROM main.{quoted(table.name)} AS t "  # noqa: S608 - see above
+        f"WHERE {condition} AND NOT EXISTS ({_logged(table, 't')})"
         for condition in conditions
     ]
 
@@ -228,8 +215,8 @@ def _identity(table: Table, row: str) -> list[str]:
     return [*keys, f"CASE WHEN {' OR '.join(f'{one} IS NULL' for one in keys)} THEN {rowid} END"]
 
 
-def _logged(log: str, table: Table, row: str) -> str:
-    return f"SELECT 1 FROM {log} AS b WHERE {same_identity(table, 'b', row)}"  # noqa: S608 - see above
+def _logged(table: Table, row: str) -> str:
+    return f"SELECT 1 FROM {table.log} AS b WHERE {same_identity(table, 'b', row)}"  # noqa: S608 - see above
 
 
 def same_identity(table: Table, log: str, row: str) -> str:

@@ -230,6 +230,7 @@ class FileTwin(_ConfinedTwin):
 
     def _begin(self) -> tuple[sqlite3.Connection, Recorder]:
         self._prepared, recorder = self._world.pool().begin()
+        self._world.schema = self._prepared.schema
         return self._prepared.connection, recorder
 
     def _end(self, connection: sqlite3.Connection, recorder: Recorder) -> None:
@@ -260,7 +261,7 @@ class GivenTwin(_ConfinedTwin):
         try:
             with recorder.ours() as cursor:
                 cursor.execute("SAVEPOINT patterns_rehearsal")
-            recorder.install()
+            self._world.schema = recorder.install(self._world.schema)
             with recorder.ours() as cursor:
                 cursor.execute("SAVEPOINT patterns_work")
         except BaseException:

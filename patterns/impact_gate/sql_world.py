@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from patterns.impact_gate.effect import Effect
+    from patterns.impact_gate.sql_schema import Schema
     from patterns.kernel.clock import Clock, Duration
 
     Setup = Callable[[sqlite3.Connection], object]
@@ -98,6 +99,8 @@ class SqlWorld:
         self._given_overflow: Overflow | None = None
         self._copies = twin == "copy"
         self._setup = setup
+        self.schema: Schema | None = None
+        """What the database was last found to hold."""
         self._tried: ContextVar[SqlTwin | None] = ContextVar("patterns_sql_twin", default=None)
         self._open: ContextVar[sqlite3.Connection | None] = ContextVar("patterns_sql_connection", default=None)
         self._watched: ContextVar[Observation | None] = ContextVar("patterns_sql_observation", default=None)
@@ -205,7 +208,7 @@ class SqlWorld:
         Only the tables that *expected* writes to are looked into, which is
         cheaper; a write to any other is noticed.
         """
-        observation = Observation(self.max_changes, expected.written)
+        observation = Observation(self.max_changes, expected.written, self.schema)
         token = self._watched.set(observation)
         try:
             yield observation
@@ -216,9 +219,10 @@ class SqlWorld:
 class Observation:
     """Collects what really happens through `SqlWorld.connection`, and disturbs it in no way."""
 
-    def __init__(self, limit: int, only: Collection[str]) -> None:
+    def __init__(self, limit: int, only: Collection[str], schema: Schema | None) -> None:
         self._limit = limit
         self._only = only
+        self._schema = schema
         self._effects: list[Effect] = []
         self.missed = False
         """Whether something could not be collected."""
@@ -227,7 +231,7 @@ class Observation:
         """Watch *connection*, if that is possible."""
         recorder = Recorder(connection, limit=self._limit, mode=Mode.KEPT, overflow=overflow)
         try:
-            recorder.install(only=self._only)
+            recorder.install(self._schema, only=self._only)
         except sqlite3.Error:
             self.missed = True
             return None
@@ -236,7 +240,7 @@ class Observation:
     def keep(self, recorder: Recorder) -> None:
         """Add what it saw."""
         try:
-            self._effects.append(recorder.effect())
+            self._effects.append(recorder.effect(counted=False))
         except (sqlite3.Error, Unmeasurable):
             self.missed = True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from patterns.errors import PatternsError
 
@@ -79,7 +79,6 @@ class Observed(Protocol):
         ...
 
 
-@runtime_checkable
 class Observable(Protocol):
     """A world that can also tell what a call really did, to be compared with what was expected."""
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from patterns.impact_gate import SqlWorld
+from patterns.impact_gate import Effect, ImpactGate, SqlWorld
+from patterns.impact_gate.diff import summarise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +93,62 @@ def world(request: pytest.FixtureRequest, shop: Path, given: sqlite3.Connection)
     made = SqlWorld(given) if request.param == "given" else SqlWorld(shop, twin=request.param)
     yield made
     made.close()
+
+
+def _tried_function(world: SqlWorld, act) -> Effect:
+    twin = world.twin()
+    try:
+        twin.open()
+        with twin.visible():
+            act()
+        return twin.effect()
+    finally:
+        twin.close()
+
+
+@pytest.fixture
+def tried_function():
+    """Return a function that returns the effect of a function, tried and taken back."""
+    return _tried_function
+
+
+@pytest.fixture
+def tried():
+    """Return a function that returns the effect of statements, tried and taken back."""
+
+    def try_statements(world: SqlWorld, *statements: str) -> Effect:
+        def act() -> None:
+            with world.connection() as db:
+                for statement in statements:
+                    db.execute(statement)
+
+        return _tried_function(world, act)
+
+    return try_statements
+
+
+@pytest.fixture
+def told():
+    """Return a function that returns an effect in sentences."""
+    return lambda world, effect: set(summarise(effect, world.lens).sentences())
+
+
+@pytest.fixture
+def on(shop: Path):
+    """Return a world on the shop."""
+    with closing(SqlWorld(shop, volatile={"journal.at"})) as world:
+        yield world
+
+
+@pytest.fixture
+def closing_accounts():
+    """Return a function that returns a guarded function that deletes customers."""
+
+    def guarded(gate: ImpactGate, world: SqlWorld, **options):
+        def close_accounts(below: int) -> int:
+            with world.connection() as db:
+                return db.execute("DELETE FROM customers WHERE id < ?", (below,)).rowcount
+
+        return gate.check(**options)(close_accounts)
+
+    return guarded

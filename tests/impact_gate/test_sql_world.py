@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from patterns.errors import Misuse
-from patterns.impact_gate import Effect, SqlWorld, Unmeasurable
-from patterns.impact_gate.diff import summarise
+from patterns.impact_gate import SqlWorld
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def tried(world: SqlWorld, *statements: str) -> Effect:
-    """Return the effect of the statements, tried and taken back."""
-
-    def act() -> None:
-        with world.connection() as db:
-            for statement in statements:
-                db.execute(statement)
-
-    return tried_function(world, act)
-
-
-def tried_function(world: SqlWorld, act) -> Effect:
-    """Return the effect of a function, tried and taken back."""
-    twin = world.twin()
-    try:
-        twin.open()
-        with twin.visible():
-            act()
-        return twin.effect()
-    finally:
-        twin.close()
-
-
-def told(world: SqlWorld, effect: Effect) -> set[str]:
-    """Return an effect in sentences."""
-    return set(summarise(effect, world.lens).sentences())
 
 
 CASES = {
@@ -96,14 +66,14 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.replace(" ", "-"))
-def test_a_rehearsal_sees_every_row(case: str, world: SqlWorld):
+def test_a_rehearsal_sees_every_row(case: str, world: SqlWorld, tried, told):
     """Cascades, triggers, replaced rows, changed keys: each touched row once, with what it was."""
     statements, expected = CASES[case]
     assert expected == told(world, tried(world, *statements))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.replace(" ", "-"))
-def test_nothing_of_a_rehearsal_remains(case: str, shop: Path, everything):
+def test_nothing_of_a_rehearsal_remains(case: str, shop: Path, everything, tried):
     """Rows, structure and names are as before, whatever was tried, and however often."""
     before = everything()
     with closing(SqlWorld(shop)) as world:
@@ -113,7 +83,7 @@ def test_nothing_of_a_rehearsal_remains(case: str, shop: Path, everything):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.replace(" ", "-"))
-def test_nothing_remains_on_a_given_connection(case: str, given: sqlite3.Connection):
+def test_nothing_remains_on_a_given_connection(case: str, given: sqlite3.Connection, tried):
     """Temporary tables and triggers are gone too, and the connection is where it was."""
     before = list(given.iterdump())
     tried(SqlWorld(given), *CASES[case][0])
@@ -122,7 +92,7 @@ def test_nothing_remains_on_a_given_connection(case: str, given: sqlite3.Connect
     assert not given.in_transaction
 
 
-def test_all_twins_tell_the_same_story(shop: Path, given: sqlite3.Connection):
+def test_all_twins_tell_the_same_story(shop: Path, given: sqlite3.Connection, tried):
     """Savepoint, copy and given connection agree on the whole effect, row by row."""
     worlds = [SqlWorld(shop), SqlWorld(shop, twin="copy"), SqlWorld(given)]
     for statements, _ in CASES.values():
@@ -133,7 +103,7 @@ def test_all_twins_tell_the_same_story(shop: Path, given: sqlite3.Connection):
         world.close()
 
 
-def test_the_effect_holds_both_images_of_a_row(world: SqlWorld):
+def test_the_effect_holds_both_images_of_a_row(world: SqlWorld, tried):
     """Before and after, exactly as stored: types, bytes and numbers are not rounded."""
     effect = tried(
         world,
@@ -146,7 +116,7 @@ def test_the_effect_holds_both_images_of_a_row(world: SqlWorld):
     assert ("amount",) == order.changed
 
 
-def test_rows_without_a_telling_key_are_told_apart(world: SqlWorld, given: sqlite3.Connection):
+def test_rows_without_a_telling_key_are_told_apart(world: SqlWorld, given: sqlite3.Connection, tried_function):
     """Several rows may have NULL in a primary key that is not an integer; each is a row of its own."""
 
     def act() -> None:
@@ -159,7 +129,7 @@ def test_rows_without_a_telling_key_are_told_apart(world: SqlWorld, given: sqlit
     assert {(None, 1, 1.0), (None, 2, 7.0)} == {one.after for one in changes if one.table == "orders"}
 
 
-def test_names_that_need_quotes(tmp_path: Path):
+def test_names_that_need_quotes(tmp_path: Path, tried):
     """Tables and columns may be called anything, even like the rowid's names."""
     path = tmp_path / "odd.db"
     with closing(sqlite3.connect(path)) as db:
@@ -171,7 +141,7 @@ def test_names_that_need_quotes(tmp_path: Path):
     assert ('odd "name', ("a", 1, 2), ("a", 9, 2)) == (one.table, one.before, one.after)
 
 
-def test_unique_indexes_of_all_kinds_give_up_their_rows(tmp_path: Path):
+def test_unique_indexes_of_all_kinds_give_up_their_rows(tmp_path: Path, tried):
     """Rows that REPLACE removes are found by partial, descending and collated indexes and generated columns."""
     path = tmp_path / "unique.db"
     with closing(sqlite3.connect(path)) as db:
@@ -187,7 +157,7 @@ def test_unique_indexes_of_all_kinds_give_up_their_rows(tmp_path: Path):
     assert [9] == [one.key[0] for one in effect.changes if one.before is None]
 
 
-def test_what_triggers_cannot_see_is_named(tmp_path: Path):
+def test_what_triggers_cannot_see_is_named(tmp_path: Path, tried):
     """Virtual tables, and replaced rows behind an index on an expression, are uncovered, not forgotten."""
     path = tmp_path / "unseen.db"
     with closing(sqlite3.connect(path)) as db:
@@ -204,7 +174,7 @@ def test_what_triggers_cannot_see_is_named(tmp_path: Path):
         assert [] == db.execute("SELECT * FROM search").fetchall()
 
 
-def test_views_are_covered_by_their_triggers(tmp_path: Path):
+def test_views_are_covered_by_their_triggers(tmp_path: Path, tried, told):
     """A write to a view ends in tables, whose rows are seen."""
     path = tmp_path / "view.db"
     with closing(sqlite3.connect(path)) as db:
@@ -221,7 +191,7 @@ def test_views_are_covered_by_their_triggers(tmp_path: Path):
 # Transactions
 
 
-def test_the_functions_own_transactions_stay_inside(world: SqlWorld, peek):
+def test_the_functions_own_transactions_stay_inside(world: SqlWorld, peek, tried_function):
     """commit() keeps and rollback() takes back, within the rehearsal."""
 
     def act() -> None:
@@ -254,7 +224,7 @@ def test_the_functions_own_transactions_stay_inside(world: SqlWorld, peek):
     assert [(200,)] == peek("SELECT count(*) FROM lines")
 
 
-def test_nested_uses_are_one_transaction(world: SqlWorld):
+def test_nested_uses_are_one_transaction(world: SqlWorld, tried_function):
     """A helper that asks for the connection inside of its caller's block joins it, for real and in a rehearsal."""
 
     def helper() -> None:
@@ -272,7 +242,7 @@ def test_nested_uses_are_one_transaction(world: SqlWorld):
         assert (200,) == tuple(db.execute("SELECT count(*) FROM lines").fetchone())
 
 
-def test_savepoints_of_the_function_work(world: SqlWorld):
+def test_savepoints_of_the_function_work(world: SqlWorld, tried_function):
     """They nest inside of the rehearsal."""
 
     def act() -> None:
@@ -286,7 +256,7 @@ def test_savepoints_of_the_function_work(world: SqlWorld):
     assert 2 == len(tried_function(world, act).changes)
 
 
-def test_an_error_takes_back_the_block(world: SqlWorld):
+def test_an_error_takes_back_the_block(world: SqlWorld, tried_function):
     """As the real connection does; what was done before remains to be seen."""
 
     def act() -> None:
@@ -299,298 +269,10 @@ def test_an_error_takes_back_the_block(world: SqlWorld):
     assert 2 == len(tried_function(world, act).changes)
 
 
-# What must not escape
-
-
-ESCAPES = {
-    "the whole transaction falls": lambda db: db.execute("INSERT OR ROLLBACK INTO customers VALUES (1, 'a', 'b')"),
-    "another database": lambda db: db.execute("ATTACH 'other.db' AS other"),
-    "blobs": lambda db: db.blobopen("lines", "sku", 1),
-    "the authorizer": lambda db: db.set_authorizer(None),
-    "the progress handler": lambda db: db.set_progress_handler(None, 0),
-    "an extension": lambda db: db.enable_load_extension(True),  # noqa: FBT003 - its signature
-    "another database in its place": lambda db: db.deserialize(b""),
-    "foreign keys": lambda db: db.execute("PRAGMA foreign_keys = OFF"),
-}
-
-
-@pytest.mark.parametrize("escape", ESCAPES)
-def test_what_could_escape_makes_the_effect_unknown(escape: str, shop: Path, everything):
-    """It is refused on the spot, remembered even if the function goes on, and nothing remains."""
-    before = everything()
-
-    def act() -> None:
-        with world.connection() as db:
-            with suppress(sqlite3.Error):
-                ESCAPES[escape](db)
-            with suppress(sqlite3.Error):
-                db.execute("DELETE FROM counters")
-
-    with closing(SqlWorld(shop)) as world:
-        with pytest.raises(Unmeasurable):
-            tried_function(world, act)
-        assert before == everything()
-
-
-@pytest.mark.parametrize("escape", ESCAPES)
-def test_nothing_escapes_from_a_given_connection(escape: str, given: sqlite3.Connection):
-    """The same holds where the connection itself is the twin."""
-    before = list(given.iterdump())
-    world = SqlWorld(given)
-
-    def act() -> None:
-        with world.connection() as db:
-            with suppress(sqlite3.Error):
-                ESCAPES[escape](db)
-            with suppress(sqlite3.Error):
-                db.execute("DELETE FROM counters")
-
-    with pytest.raises(Unmeasurable):
-        tried_function(world, act)
-    assert before == list(given.iterdump())
-    assert 2 == len(tried(world, "DELETE FROM counters").changes)
-
-
-def test_a_copy_keeps_other_databases_out(shop: Path, tmp_path: Path):
-    """A copy may do as it likes, but not with databases that were not copied."""
-    other = tmp_path / "other.db"
-    with closing(sqlite3.connect(other)) as db:
-        db.execute("CREATE TABLE t (a)")
-
-    def attach(db: sqlite3.Connection) -> None:
-        db.execute("ATTACH ? AS other", (str(other),))
-
-    def act() -> None:
-        with world.connection() as db, pytest.raises(sqlite3.DatabaseError):
-            db.execute("INSERT INTO other.t VALUES (1)")
-
-    with closing(SqlWorld(shop, twin="copy", setup=attach)) as world, pytest.raises(Unmeasurable, match="no copy"):
-        tried_function(world, act)
-
-    def copy_out() -> None:
-        with world.connection() as db, pytest.raises(sqlite3.DatabaseError):
-            db.execute("VACUUM INTO ?", (str(tmp_path / "out.db"),))
-
-    with closing(SqlWorld(shop, twin="copy")) as world, pytest.raises(Unmeasurable, match="attaches"):
-        tried_function(world, copy_out)
-    assert not (tmp_path / "out.db").exists()
-
-
-def test_writes_to_an_attached_database_are_uncovered_and_taken_back(shop: Path, tmp_path: Path):
-    """The transaction holds for all attached files, although nobody looks into them."""
-    other = tmp_path / "other.db"
-    with closing(sqlite3.connect(other)) as db:
-        db.execute("CREATE TABLE t (a)")
-
-    def attach(db: sqlite3.Connection) -> None:
-        db.execute("ATTACH ? AS other", (str(other),))
-
-    with closing(SqlWorld(shop, setup=attach)) as world:
-        assert ("other.t",) == tried(world, "INSERT INTO other.t VALUES (1)").uncovered
-    with closing(sqlite3.connect(other)) as db:
-        assert [] == db.execute("SELECT * FROM t").fetchall()
-
-
-def test_a_function_that_writes_past_the_world_finds_it_locked(shop: Path, everything):
-    """A connection of its own cannot write during the rehearsal, so no real effect slips through."""
-    before = everything()
-
-    def act() -> None:
-        with closing(sqlite3.connect(shop, timeout=0)) as db:
-            db.execute("DELETE FROM lines")
-            db.commit()
-
-    with closing(SqlWorld(shop)) as world, pytest.raises(sqlite3.OperationalError, match="locked"):
-        tried_function(world, act)
-    assert before == everything()
-
-
-def test_a_given_connection_used_directly_is_tried_as_well(given: sqlite3.Connection):
-    """The function need not know of the world, as long as it does not commit; if it does, nothing is said."""
-    world = SqlWorld(given)
-    effect = tried_function(world, lambda: given.execute("DELETE FROM lines"))
-    assert 200 == len(effect.changes)
-
-    def commits() -> None:
-        given.execute("DELETE FROM lines")
-        with pytest.raises(sqlite3.DatabaseError):
-            given.commit()
-
-    with pytest.raises(Unmeasurable, match="ends the transaction itself"):
-        tried_function(world, commits)
-    assert (200,) == given.execute("SELECT count(*) FROM lines").fetchone()
-
-
-def test_a_statement_prepared_earlier_is_seen(given: sqlite3.Connection):
-    """SQLite prepares it again, so neither the record nor the confinement has a hole where a cache is."""
-    given.execute("DELETE FROM journal WHERE what = 'x'")
-    given.commit()
-    world = SqlWorld(given)
-    for _ in range(2):
-        effect = tried_function(world, lambda: given.execute("DELETE FROM journal WHERE what = 'x'"))
-        assert ("journal",) == effect.written
-
-
-def test_a_connection_in_the_middle_of_a_transaction_is_not_used(given: sqlite3.Connection):
-    """A rehearsal could lose what others have not committed."""
-    given.execute("DELETE FROM lines")
-    with pytest.raises(Unmeasurable, match="middle of a transaction"):
-        tried(SqlWorld(given), "DELETE FROM orders")
-    assert given.in_transaction
-    assert (0,) == given.execute("SELECT count(*) FROM lines").fetchone()
-
-
-def test_code_that_outlives_its_rehearsal_reaches_nothing(world: SqlWorld):
-    """Neither the twin, which is gone, nor the real thing."""
-    kept = []
-
-    def act() -> None:
-        with world.connection() as db:
-            kept.append(db)
-
-    twin = world.twin()
-    twin.open()
-    with twin.visible():
-        act()
-        twin.close()
-        with pytest.raises(Misuse, match="rehearsal this code belongs to is over"), world.connection():
-            pass
-        with pytest.raises((Misuse, sqlite3.ProgrammingError)):
-            kept[0].execute("DELETE FROM lines")
-
-
-# Bounds
-
-
-def test_too_many_rows_end_the_rehearsal(shop: Path, everything):
-    """The limit holds per table, and a function that swallows the error does not hide it."""
-    before = everything()
-
-    def act() -> None:
-        with world.connection() as db:
-            try:
-                db.execute("DELETE FROM lines")
-            except sqlite3.Error:
-                db.rollback()
-
-    with closing(SqlWorld(shop, max_changes=150)) as world:
-        with pytest.raises(Unmeasurable, match="more than 150 rows"):
-            tried_function(world, act)
-        assert 100 == len(tried(world, "UPDATE orders SET amount = 1").changes)
-    assert before == everything()
-
-
-def test_a_rehearsal_that_takes_too_long_ends(shop: Path):
-    """The time comes from the clock, and the database is free again."""
-    from patterns.testing import ManualClock
-
-    clock = ManualClock()
-
-    def slow(db: sqlite3.Connection) -> None:
-        db.create_function("tick", 0, lambda: clock.advance(1.0))
-
-    with closing(SqlWorld(shop, timeout=30, clock=clock, setup=slow)) as world:
-        with pytest.raises(Unmeasurable, match="longer than 30 s"):
-            tried_function(world, lambda: _endless(world))
-        assert 2 == len(tried(world, "DELETE FROM counters").changes)
-
-
-def _endless(world: SqlWorld) -> None:
-    with world.connection() as db, pytest.raises(sqlite3.OperationalError):
-        db.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i + coalesce(tick(), 0)) FROM n"
-        )
-
-
-def test_large_tables_are_counted_as_far_as_it_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A lower bound of the population is an upper bound of the fraction, and is called so."""
-    monkeypatch.setattr("patterns.impact_gate.sql_recorder.COUNTED_AT_LEAST", 10)
-    path = tmp_path / "large.db"
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE t (a)")
-        db.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(1000)])
-        db.commit()
-    with closing(SqlWorld(path)) as world:
-        assert {"deletes 2 of over 42 t"} == told(world, tried(world, "DELETE FROM t WHERE a < 2"))
-        assert {"deletes 500 of 1000 t"} == told(world, tried(world, "DELETE FROM t WHERE a < 500"))
-
-
-def test_the_work_of_a_rehearsal_does_not_grow_with_the_database(tmp_path: Path):
-    """SQLite takes as many steps for one row of 100 as for one row of 20 000."""
-
-    def steps(rows: int) -> int:
-        path = tmp_path / f"{rows}.db"
-        with closing(sqlite3.connect(path)) as db:
-            db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE)")
-            db.executemany("INSERT INTO t VALUES (?, ?)", [(number, f"a{number}") for number in range(rows)])
-            db.commit()
-        with closing(SqlWorld(path)) as world:
-            tried(world, "UPDATE t SET a = 'x' WHERE id = 7")
-            twin = world.twin()
-            twin.open()
-            counted = []
-            twin._connection.set_progress_handler(lambda: counted.append(1), 1)
-            with twin.visible(), world.connection() as db:
-                db.execute("INSERT OR REPLACE INTO t VALUES (7, 'a9')")
-            effect = twin._recorder._read  # the population is counted separately, see above
-            with twin._recorder.ours() as cursor:
-                assert 2 == len(list(effect(cursor, 0, twin._recorder._schema.tables[0])))
-            twin.close()
-        return len(counted)
-
-    small, large = steps(100), steps(20_000)
-    assert large <= small * 1.2
-
-
-def test_others_can_read_meanwhile_and_write_afterwards(shop: Path, peek):
-    """The savepoint twin holds the write lock during the rehearsal only; readers are not disturbed."""
-
-    def act() -> None:
-        with world.connection() as db:
-            db.execute("DELETE FROM lines")
-            assert [(200,)] == peek("SELECT count(*) FROM lines")
-            with closing(sqlite3.connect(shop, timeout=0)) as other, pytest.raises(sqlite3.OperationalError):
-                other.execute("DELETE FROM counters")
-
-    with closing(SqlWorld(shop)) as world:
-        assert 200 == len(tried_function(world, act).changes)
-    with closing(sqlite3.connect(shop, timeout=0)) as other:
-        assert 2 == other.execute("DELETE FROM counters").rowcount
-
-
-def test_a_locked_database_is_no_reason_to_guess(shop: Path):
-    """Without the lock there is no rehearsal, so there is no answer."""
-    with closing(sqlite3.connect(shop)) as other, closing(SqlWorld(shop, timeout=0.01)) as world:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unmeasurable, match="locked"):
-            tried(world, "DELETE FROM lines")
-        other.rollback()
-        assert 2 == len(tried(world, "DELETE FROM counters").changes)
-
-
-def test_rehearsals_at_once_wait_for_each_other(shop: Path, everything):
-    """Several threads try and none sees another's rows."""
-    before = everything()
-    found: list[int] = []
-
-    def work() -> None:
-        effect = tried(world, "DELETE FROM customers WHERE id < 5")
-        found.append(sum(one.table == "customers" for one in effect.changes))
-
-    with closing(SqlWorld(shop, timeout=30)) as world:
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert [5] * 8 == found
-    assert before == everything()
-
-
 # Connections that are kept
 
 
-def test_a_kept_connection_sees_the_database_of_now(shop: Path):
+def test_a_kept_connection_sees_the_database_of_now(shop: Path, tried, told):
     """Rows, structure and even the file may have changed since the last rehearsal."""
     with closing(SqlWorld(shop)) as world:
         tried(world, "DELETE FROM counters")
@@ -606,7 +288,7 @@ def test_a_kept_connection_sees_the_database_of_now(shop: Path):
         assert {"deletes 3 of 3 later"} == told(world, tried(world, "DELETE FROM later"))
 
 
-def test_a_kept_connection_forgets_how_it_was_used(shop: Path):
+def test_a_kept_connection_forgets_how_it_was_used(shop: Path, tried_function):
     """Row factories and pragmas of one function do not reach the next."""
     with closing(SqlWorld(shop)) as world:
 
@@ -626,7 +308,7 @@ def test_a_kept_connection_forgets_how_it_was_used(shop: Path):
         assert [("orders",)] == rows
 
 
-def test_setup_reaches_every_connection(shop: Path):
+def test_setup_reaches_every_connection(shop: Path, tried_function):
     """Functions and row factories are there for real and in both kinds of twins."""
 
     def setup(db: sqlite3.Connection) -> None:
@@ -644,7 +326,7 @@ def test_setup_reaches_every_connection(shop: Path):
     act()
 
 
-def test_a_world_can_be_closed_and_used_again(shop: Path):
+def test_a_world_can_be_closed_and_used_again(shop: Path, tried):
     """Closing gives up idle connections, no more."""
     world = SqlWorld(shop)
     tried(world, "DELETE FROM counters")
