@@ -12,7 +12,7 @@ from benchmarks.harness import ROUNDS, Table, measure
 from benchmarks.report import as_json, as_markdown, machine
 
 # A new table is a module here with a function `tables()`.
-MODULES = ("depth", "telemetry")
+MODULES = ("breaker", "depth", "telemetry")
 
 
 def tables() -> list[Table]:
