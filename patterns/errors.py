@@ -100,6 +100,9 @@ def _rebuild(kind: type[PatternsError], text: str, call: str | None, facts: dict
     return kind(text, call=call, **facts)
 
 
+_new = BaseException.__new__
+
+
 class Refused(PatternsError):
     """The call did not run and nothing happened."""
 
@@ -114,7 +117,7 @@ class Refused(PatternsError):
             retry_after: Seconds until it may be worth calling again; this one must have been made with some or None.
 
         """
-        error = type(self).__new__(type(self), self.text)
+        error = _new(self.__class__, self.text)
         facts = error.__dict__ = self.__dict__.copy()
         facts["call"] = call
         facts["retry_after"] = retry_after

@@ -171,10 +171,7 @@ class CircuitBreaker:
             CircuitOpen: The call may not be made now.
 
         """
-        admitted = self._engine.ask()
-        if admitted is None:
-            raise self._engine.refusal(None)
-        return Permit(self._engine, self._judge, admitted)
+        return Permit(self._engine, self._judge, self._engine.admit(None))
 
     def try_acquire(self) -> Permit | None:
         """Do the same, but return None if the call may not be made now."""

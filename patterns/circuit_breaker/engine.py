@@ -120,13 +120,28 @@ class Engine:
         refused: Permit | None = self._aside
         return self._alone(self._ask, instead=refused)
 
-    def refusal(self, call: str | None) -> CircuitOpen:
-        """Return a fresh error that says why a call is not made and when it may be."""
-        era, now = self.era, self.now()
-        wait = era.shut_until - now
-        if 0.0 < wait < inf:
-            return era.refusal.again(call, wait)
-        return era.refusal.again(call, machine.remaining(era.circuit, now))
+    def admit(self, call: str | None) -> Permit:
+        """Return a permit.
+
+        Raises:
+            CircuitOpen: The call may not be made.
+
+        """
+        era = self.era
+        if era.free:
+            return era
+        wait = era.shut_until - self.now()
+        if 0.0 < wait < inf and self._aside is None:
+            next(self._refusals)
+            raise era.refusal.again(call, wait)
+        permit = self.ask()
+        if permit is None:
+            raise self._refusal(call)
+        return permit
+
+    def _refusal(self, call: str | None) -> CircuitOpen:
+        era = self.era
+        return era.refusal.again(call, machine.remaining(era.circuit, self.now()))
 
     def settle(self, permit: Permit, ending: Ending) -> bool:
         """Count how a call ended.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,7 @@ class ProtectGuard(Bracket):
 
     def admit(self) -> Any:
         """Return a permit, or raise `CircuitOpen`."""
-        era = self.engine.era
-        if era.free:
-            return era
-        permit = self.engine.ask()
-        if permit is None:
-            raise self.engine.refusal(self.call)
-        return permit
+        return self.engine.admit(self.call)
 
     def returned(self, permit: Any, value: Any) -> None:
         """Count a success."""
@@ -133,6 +128,7 @@ class QuickGuard(ProtectGuard, Turnstile):
 
     def __init__(self, engine: Engine, judge: Judge, call: str) -> None:
         super().__init__(engine, judge, call)
+        self.admit = partial(engine.admit, call)  # type: ignore[method-assign]  # a refusal in one frame less
         self.gated = engine
         timed = any(isinstance(window, LastSeconds) for window in engine.policy.windows)
         self.now = engine.now if timed else None
@@ -151,7 +147,7 @@ class CarefulGuard(ProtectGuard):
     def admit(self) -> Any:
         """Return a permit and the time, or raise `CircuitOpen`."""
         era = self.engine.era
-        return (era if era.free else super().admit()), self.now()
+        return (era if era.free else self.engine.admit(self.call)), self.now()
 
     def returned(self, permit: Any, value: Any) -> None:
         """Count what the judge says, and whether it took too long."""
