@@ -10,7 +10,6 @@ from patterns.circuit_breaker import CircuitBreaker
 from patterns.kernel.guard import Guard, attach
 from patterns.testing import ManualClock
 
-pytest_plugins = ["patterns.testing.plugin"]
 
 
 class Transparent(Guard):
