@@ -26,19 +26,17 @@ class _Ticket:
 
     Args:
         line: None only asks for a commit.
-        loop: The event loop of a task that waits for it.
-        waits: False if nobody does.
+        loop: The event loop of a task that waits for it; None for a thread.
 
     """
 
-    __slots__ = ("error", "future", "index", "leads", "line", "loop", "ready", "waits")
+    __slots__ = ("error", "future", "index", "leads", "line", "loop", "ready")
 
-    def __init__(self, line: bytes | None, *, loop: Any = None, waits: bool = True) -> None:
+    def __init__(self, line: bytes | None, *, loop: Any = None) -> None:
         self.line = line
         self.index = -1
         self.error: BaseException | None = None
         self.leads = False
-        self.waits = waits
         self.loop = loop
         self.future: Any = loop.create_future() if loop is not None else None
         self.ready = threading.Lock()
@@ -67,7 +65,7 @@ class GroupCommit:
 
     """
 
-    def __init__(self, commit: Callable[[Sequence[bytes]], int], *, unhurried: int = 256) -> None:
+    def __init__(self, commit: Callable[[Sequence[bytes]], int], *, unhurried: int = 1000) -> None:
         self._commit = commit
         self._unhurried = unhurried
         self._reset()
@@ -76,6 +74,7 @@ class GroupCommit:
     def _reset(self) -> None:
         self._mutex = threading.Lock()
         self._queue: deque[_Ticket] = deque()
+        self._left: deque[bytes] = deque()
         self._led = False
         self._thread: ThreadPoolExecutor | None = None
 
@@ -114,10 +113,10 @@ class GroupCommit:
 
         """
         with self._mutex:
-            if len(self._queue) >= _MOST_UNHURRIED:
-                raise AuditError(f"{len(self._queue)} records wait to be written")
-            self._queue.append(_Ticket(line, waits=False))
-            full = len(self._queue) >= self._unhurried and not self._led
+            if len(self._left) >= _MOST_UNHURRIED:
+                raise AuditError(f"{len(self._left)} records wait to be written")
+            self._left.append(line)
+            full = len(self._left) >= self._unhurried and not self._led
             elsewhere = full and _in_event_loop()
             self._led = self._led or elsewhere
         if elsewhere:
@@ -128,7 +127,7 @@ class GroupCommit:
     @property
     def waiting(self) -> int:
         """How many lines are not committed yet."""
-        return len(self._queue)
+        return len(self._queue) + len(self._left)
 
     def _joined(self, ticket: _Ticket) -> bool:
         """Queue *ticket*; tell whether it leads."""
@@ -151,36 +150,34 @@ class GroupCommit:
     def _lead(self) -> None:
         """Commit one batch and pass the lead on."""
         with self._mutex:
-            batch = list(self._queue)
+            batch, left = list(self._queue), list(self._left)
             self._queue.clear()
+            self._left.clear()
         try:
-            self._commit_batch(batch)
+            self._commit_batch(batch, left)
         except BaseException as error:
-            self._failed(batch, error)
+            for ticket in batch:
+                ticket.error = error
+            with self._mutex:  # what nobody waits for is tried again with the next commit
+                self._left.extendleft(reversed(left))
             if not isinstance(error, Exception):
                 raise
         finally:
             _tell(batch)
             self._hand_over()
 
-    def _commit_batch(self, batch: Iterable[_Ticket]) -> None:
+    def _commit_batch(self, batch: Iterable[_Ticket], left: list[bytes]) -> None:
         written = [ticket for ticket in batch if ticket.line is not None]
-        first = self._commit([ticket.line for ticket in written if ticket.line is not None])
-        for index, ticket in enumerate(written, first):
+        first = self._commit([*left, *(ticket.line for ticket in written if ticket.line is not None)])
+        for index, ticket in enumerate(written, first + len(left)):
             ticket.index = index
-
-    def _failed(self, batch: Iterable[_Ticket], error: BaseException) -> None:
-        for ticket in batch:
-            ticket.error = error
-        with self._mutex:  # what nobody waits for is tried again with the next commit
-            self._queue.extendleft(reversed([_Ticket(one.line, waits=False) for one in batch if not one.waits]))
 
     def _hand_over(self) -> None:
         with self._mutex:
-            following = next((ticket for ticket in self._queue if ticket.waits), None)
-            self._led = following is not None
-            if following is None:
+            self._led = bool(self._queue)
+            if not self._led:
                 return
+            following = self._queue[0]
             following.leads = True
         if following.loop is None:
             following.ready.release()
@@ -219,7 +216,7 @@ def _tell(batch: Iterable[_Ticket]) -> None:
     for ticket in batch:
         if ticket.loop is not None:
             tasks.setdefault(ticket.loop, []).append(ticket)
-        elif ticket.waits and not ticket.leads:
+        elif not ticket.leads:
             ticket.ready.release()
     for loop, tickets in tasks.items():
         try:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import hmac
 import math
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,7 @@ def _name(key: Any) -> str:
     return key if isinstance(key, str) else str(key) if isinstance(key, (int, float)) else f"${type(key).__name__}"
 
 
+@lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Tell whether a field of this name holds a secret."""
     bare = name.lower().replace("_", "").replace("-", "")

@@ -218,10 +218,10 @@ def test_unhurried_lines_go_along(log: Log, group: GroupCommit):
     assert [] == log.lines
     assert 3 == group.submit(b"now")
     assert [b"0", b"1", b"2", b"now"] == log.lines
-    for number in range(256):
+    for number in range(1000):
         group.leave(b"%d" % number)
-    assert 260 == len(log.lines)
-    assert [4, 256] == log.batches
+    assert 1004 == len(log.lines)
+    assert [4, 1000] == log.batches
 
 
 def test_unhurried_lines_never_block_an_event_loop(log: Log, group: GroupCommit):
@@ -231,12 +231,12 @@ def test_unhurried_lines_never_block_an_event_loop(log: Log, group: GroupCommit)
     group._commit = lambda lines: (loops.append(threading.get_ident()), commit(lines))[1]
 
     async def main() -> None:
-        for number in range(256):
+        for number in range(1000):
             group.leave(b"%d" % number)
         await group.asubmit(None)
 
     asyncio.run(main())
-    assert 256 == len(log.lines)
+    assert 1000 == len(log.lines)
     assert threading.get_ident() not in loops
 
 
