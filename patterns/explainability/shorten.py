@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -48,6 +49,8 @@ class Limits:
 
 def shorten(value: Any, limits: Limits, depth: int = 0) -> Any:
     """Return a plain copy of *value* within *limits*; what is cut shows it. A value whose repr raises is named."""
+    if isinstance(value, Enum):
+        value = value.value
     if _is_short(value):
         return value
     if isinstance(value, (bytes, bytearray)):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
 from patterns.errors import InDoubt, Refused, misuse
 from patterns.kernel.drive import finish_at_once
+from patterns.kernel.run import current_run, distinct
 from patterns.rollback.machine import ActionState, SagaStatus
 from patterns.rollback.mode import Mode
 from patterns.rollback.options import check_retry
@@ -148,7 +150,8 @@ async def _again_while_compensated(once: Callable[[], Any], policy: Any, mode: M
     reports: list[SagaReport] = []
 
     async def attempt() -> SagaReport:
-        report: SagaReport = await once()
+        with _as_new_effects(len(reports)):
+            report: SagaReport = await once()
         reports.append(report)
         if policy is not None and report.status is SagaStatus.COMPENSATED and report.error is not None:
             raise report.error
@@ -161,6 +164,13 @@ async def _again_while_compensated(once: Callable[[], Any], policy: Any, mode: M
             raise
         return reports[-1]
     return last
+
+
+def _as_new_effects(attempts_before: int) -> AbstractContextManager[object]:
+    """Return a context in which a ledger does not hand out what was taken back in between."""
+    if not attempts_before or current_run() is None:
+        return nullcontext()
+    return distinct(f"attempt {attempts_before + 1}")
 
 
 # One group

@@ -185,6 +185,7 @@ class UndoGuard(Guard):
         return log.note(action.id, state, idempotency_key=key, **facts)
 
     async def _settle(self, log: UndoLog, action: Action, tries: _Tries) -> None:
+        tries.withdraw()
         ended = self._settle_here(log, action, tries)
         if tries.is_recorded:
             await log.save(ended, tries.mode)
@@ -209,6 +210,11 @@ class _Tries:
         self._began = mode.clock.now()
         if claim is not None:
             call.at_commit(claim)
+
+    def withdraw(self) -> None:
+        """Take the claim back if it was never committed: a guard further out may try the whole again."""
+        if self._claim is not None:
+            self.call.withdraw(self._claim)
 
     @property
     def cut_off(self) -> bool:

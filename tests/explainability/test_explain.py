@@ -243,6 +243,13 @@ def test_what_is_kept_is_a_small_copy(clock):
     assert "…" in json.dumps(after.to_dict(), ensure_ascii=False)
 
 
+def test_enums_are_kept_by_their_values(hooks):
+    """A state reads as what it is called."""
+    hooks.explain(lambda phase: Ending.REFUSED)(Phase.PRE)
+    one = hooks.explanations()[1]
+    assert ("pre-action", "refused") == (one.inputs["phase"], one.output)
+
+
 def test_values_that_hit_back_are_named(hooks):
     """A repr that raises, a value that contains itself, half a surrogate pair."""
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 import tenacity
 
+import patterns
 from patterns.errors import CircuitOpen, Misuse
 from patterns.kernel.guard import Guard, attach
 from patterns.rollback import ActionState, Saga, SagaStatus, Step
@@ -280,6 +281,21 @@ def test_a_whole_saga_is_retried_from_a_clean_state(saga, tools, world, clock):
     attempts.clear()
     last = asyncio.run(saga.aexecute([Step("fail")], retry=policy))
     assert (SagaStatus.COMPENSATED, "no") == (last.status, str(last.error))
+
+
+def test_a_repeated_saga_makes_new_effects(saga):
+    """Or a ledger would hand out what was taken back in between."""
+    labels = []
+
+    @saga.tool
+    def flaky():
+        labels.append(patterns.current_run().distinct)
+        if len(labels) < 3:
+            raise OSError("again")
+
+    with patterns.run("ticket-1"):
+        saga.execute([Step("flaky")], retry=tenacity.Retrying(stop=tenacity.stop_after_attempt(5)))
+    assert [(), ("attempt 2",), ("attempt 3",)] == labels
 
 
 def test_a_saga_is_not_retried_on_top_of_what_is_left(saga, tools):
