@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patterns.audit.head import SLOT_SIZE, Head
-from patterns.audit.merkle import HASH_SIZE, node_hash
+from patterns.audit.merkle import HASH_SIZE
 from patterns.audit.sinks import Batch
 from patterns.errors import AuditError
 
@@ -110,7 +111,7 @@ class LogFiles:
 def root_of_row(row: Sequence[bytes]) -> bytes:
     """Return the root over *row*, whose length is a power of two."""
     while len(row) > 1:
-        row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=True)]
+        row = [sha256(b"\1" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=True)]
     return row[0]
 
 

@@ -260,9 +260,11 @@ _SPELLED_AS_TEXT = frozenset({
 def _dumps(value: Any) -> bytes:
     dump = _dump or _choose()
     try:
-        return dump(value)
+        line = dump(value)
     except TypeError:  # a lone surrogate
-        return _standard()(value)
+        line = _standard()(value)
+    # The encoder's own buffer may be several times as large as the line in it, and lines are kept for a while.
+    return bytes(memoryview(line))
 
 
 _dump: Callable[[Any], bytes] | None = None

@@ -155,11 +155,9 @@ class MemorySink:
 
     def keep(self, lines: Sequence[bytes]) -> int:
         """See `LazySink.keep`."""
-        # An encoder's own buffer may be several times as large as the line in it.
-        exact = [bytes(memoryview(line)) for line in lines]
         with self._lock:
             first = len(self._lines)
-            self._lines += exact
+            self._lines += lines
         return first
 
     def unsealed(self) -> list[bytes]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from patterns.audit.checkpoint import Checkpoint
 from patterns.audit.head import Head
 from patterns.audit.keys import VerifyingKey, sign, verified_by
-from patterns.audit.merkle import Tree, leaf_hash, tampered
+from patterns.audit.merkle import Tree, tampered
 from patterns.audit.note import Note
 from patterns.audit.sinks import LazySink
 from patterns.errors import AuditError
@@ -108,7 +109,7 @@ class Writer:
         return self._seen
 
     def _extended(self, head: Head, lines: list[bytes]) -> Head:
-        leaves = [leaf_hash(line) for line in lines]
+        leaves = [sha256(b"\0" + line).digest() for line in lines]
         tree = head.tree.extended(leaves)
         # Signed before anything is written: a signer that fails leaves nothing behind.
         note = sign(Checkpoint.of(tree, self._origin).text, self._signers)
