@@ -16,6 +16,7 @@ from patterns.impact_gate.options import (
     exception_types,
     thresholds,
 )
+from patterns.impact_gate.turns import NO_TURNS
 from patterns.kernel.call import Call
 from patterns.kernel.clock import SYSTEM_CLOCK
 from patterns.kernel.drive import finish_at_once
@@ -105,6 +106,7 @@ class ImpactGate:
             baseline=baseline,
             on_error=on_error,
             observe=getattr(world, "observe", None) if compare else None,
+            turns=getattr(world, "turns", NO_TURNS),
             clock=clock,
             listeners=Listeners(),
         )
@@ -236,7 +238,8 @@ class ImpactGate:
 async def _awaited(guard: CheckGuard, call: Call) -> Assessment:
     token = call.activate()
     try:
-        assessment, _ = await guard.assessed(call)
+        async with guard.settings.turns.taken(call) as late:
+            assessment, _ = await guard.assessed(call, late)
     finally:
         call.deactivate(token)
     return assessment

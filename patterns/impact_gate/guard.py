@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from patterns.impact_gate.diff import Diff
     from patterns.impact_gate.effect import Effect
     from patterns.impact_gate.options import Baseline, Plan, Settings
+    from patterns.impact_gate.world import Unmeasurable
     from patterns.kernel.binding import Selector
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.events import Event
@@ -91,21 +92,37 @@ class CheckGuard(Guard):
         if outer is not None:
             text = f"{call.name} is guarded by itself, so it cannot take part in the rehearsal of {outer}"
             raise ActionBlocked(text, call=call.name, assessment=None)
-        assessment, effect = await self.assessed(call)
+        async with self.settings.turns.taken(call) as late:
+            assessment, effect = await self.assessed(call, late)
+            self._report(call, assessment)
+            if assessment.decision is Decision.PROCEED and self._stays(call):
+                return await self._run(call, proceed, effect)
+        if assessment.decision is Decision.PROCEED:
+            return await self._run(call, proceed, effect)
+        await self._review(call, assessment)
+        async with self.settings.turns.taken(call) as late:
+            await self._still_the_same(call, assessment, late)
+            event = ReviewPassed(source=self.settings.name, at=self.settings.clock.wall(), assessment=assessment)
+            self._tell(call, event)
+            if self._stays(call):
+                return await self._run(call, proceed, effect)
+        return await self._run(call, proceed, effect)
+
+    def _stays(self, call: Call) -> bool:
+        """Whether the call keeps its turn while it runs: it acts in the world alone, and is not a consumer's affair."""
+        return self._simulate is None and not call.target.one_shot
+
+    def _report(self, call: Call, assessment: Assessment) -> None:
         self._tell(call, Assessed(source=self.settings.name, at=self.settings.clock.wall(), assessment=assessment))
         if call.trace is not None:
             call.note(gate__decision=str(assessment.decision), gate__impact=assessment.impact)
             call.note(gate__level=str(assessment.level), gate__scope=str(assessment.scope))
-        await self._enforce(call, assessment)
-        return await self._run(call, proceed, effect)
 
     def _tell(self, call: Call, event: Event) -> None:
         call.events.append(event)
         self.settings.listeners.publish(event)
 
-    async def _enforce(self, call: Call, assessment: Assessment) -> None:
-        if assessment.decision is Decision.PROCEED:
-            return
+    async def _review(self, call: Call, assessment: Assessment) -> None:
         if assessment.decision is Decision.BLOCK:
             raise _blocked(call, assessment, "it is blocked")
         if self.settings.reviewer is None:
@@ -116,15 +133,12 @@ class CheckGuard(Guard):
             raise
         except Exception as error:
             raise _blocked(call, assessment, f"its review failed with {error!r}") from error
-        await self._still_the_same(call, assessment)
-        event = ReviewPassed(source=self.settings.name, at=self.settings.clock.wall(), assessment=assessment)
-        self._tell(call, event)
 
-    async def _still_the_same(self, call: Call, reviewed: Assessment) -> None:
+    async def _still_the_same(self, call: Call, reviewed: Assessment, late: Unmeasurable | None) -> None:
         """Measure again: what was reviewed must be what runs, however long the review took."""
         if reviewed.effect is None:
             return
-        again, _ = await self.assessed(call)
+        again, _ = await self.assessed(call, late)
         if again.effect != reviewed.effect:
             raise _blocked(
                 call, again, "it no longer does what was reviewed; if only time stamps differ, name them in volatile="
@@ -159,9 +173,17 @@ class CheckGuard(Guard):
 
     # Measuring
 
-    async def assessed(self, call: Call) -> tuple[Assessment, Effect | None]:
-        """Return what is found out about *call*, and its whole effect if it was tried."""
+    async def assessed(self, call: Call, late: Unmeasurable | None = None) -> tuple[Assessment, Effect | None]:
+        """Return what is found out about *call*, and its whole effect if it was tried.
+
+        Args:
+            call: Which call.
+            late: Why it cannot be tried at all.
+
+        """
         arguments = call.arguments
+        if late is not None:
+            return self._unknown(call, late), None
         try:
             return await self._measured(call, arguments)
         except Misuse:

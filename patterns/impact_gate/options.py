@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from patterns.impact_gate.effect import Effect
     from patterns.impact_gate.model import Action, Model
     from patterns.impact_gate.review import Reviewer
+    from patterns.impact_gate.turns import NoTurns, Turns
     from patterns.impact_gate.world import Observed, World
     from patterns.kernel.clock import Clock
     from patterns.kernel.events import Listeners
@@ -42,6 +43,7 @@ class Settings:
     baseline: Baseline
     on_error: OnError
     observe: Callable[[Effect], AbstractContextManager[Observed]] | None
+    turns: Turns | NoTurns
     clock: Clock
     listeners: Listeners
 

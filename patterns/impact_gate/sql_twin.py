@@ -229,6 +229,10 @@ class FileTwin(_ConfinedTwin):
     _prepared: Prepared | None = None
 
     def _begin(self) -> tuple[sqlite3.Connection, Recorder]:
+        if self._world.inside():
+            raise Unmeasurable(
+                "it is called inside of world.connection(), whose transaction its rehearsal would wait for"
+            )
         self._prepared, recorder = self._world.pool().begin()
         self._world.schema = self._prepared.schema
         return self._prepared.connection, recorder

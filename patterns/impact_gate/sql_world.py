@@ -15,6 +15,7 @@ from patterns.impact_gate.effect import Lens, then
 from patterns.impact_gate.sql_pool import Pool
 from patterns.impact_gate.sql_recorder import Mode, Overflow, Recorder
 from patterns.impact_gate.sql_twin import CopyTwin, FileTwin, GivenTwin, SqlTwin
+from patterns.impact_gate.turns import NO_TURNS, Turns
 from patterns.impact_gate.world import Unmeasurable
 from patterns.kernel.clock import SYSTEM_CLOCK, seconds
 
@@ -97,6 +98,7 @@ class SqlWorld:
         self.lock = threading.RLock()
         self._pool = Pool(self._path, partial(_connected, self._path, self.timeout, setup), max_changes)
         self._given_overflow: Overflow | None = None
+        self.turns = NO_TURNS if twin == "copy" or self._given is not None else Turns(self.timeout, clock)
         self._copies = twin == "copy"
         self._setup = setup
         self.schema: Schema | None = None
@@ -183,6 +185,10 @@ class SqlWorld:
 
     def _overflow_of(self, connection: sqlite3.Connection) -> Overflow:
         return Overflow(connection) if self._given is None else self.given_overflow(connection)
+
+    def inside(self) -> bool:
+        """Whether this very code is inside of `connection`."""
+        return self._open.get() is not None
 
     def pool(self) -> Pool:
         """Return the idle connections for rehearsals."""

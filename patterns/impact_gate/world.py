@@ -60,7 +60,10 @@ class Twin(Protocol):
 
 
 class World(Protocol):
-    """Makes twins."""
+    """Makes twins.
+
+    One whose twins get in each other's way may have ``turns``, a `turns.Turns`.
+    """
 
     lens: Lens
     sync_only: bool

@@ -16,6 +16,7 @@ import pytest
 
 from patterns.errors import ActionBlocked, Misuse
 from patterns.impact_gate import (
+    Assessed,
     Assessment,
     ImpactGate,
     Scope,
@@ -326,3 +327,80 @@ def test_a_given_connection_is_for_def_functions(given: sqlite3.Connection):
         @gate.check
         async def act() -> None:
             return None
+
+
+def test_many_calls_at_once_wait_their_turn(on: SqlWorld, peek):
+    """Far more tasks than worker threads, each rehearsed and run; none is refused for a lock its own process holds."""
+
+    def add(amount: int) -> None:
+        with on.connection() as db:
+            db.execute("UPDATE counters SET value = value + ? WHERE name = 'orders'", (amount,))
+
+    told: list[object] = []
+    gate = ImpactGate(world=on, review=0.9, block=0.9)
+    gate.subscribe(told.append)
+
+    @gate.check
+    async def act(amount: int) -> None:
+        await asyncio.to_thread(add, amount)
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(*(act(1) for _ in range(40)))
+
+    asyncio.run(main())
+    assert [(140,)] == peek("SELECT value FROM counters WHERE name = 'orders'")
+    assert {Assessed} == {type(event) for event in told}  # nobody got between a rehearsal and its run
+
+
+def test_a_turn_that_does_not_come_is_a_refusal(shop: Path):
+    """The time is the clock's; who waits for too long knows nothing."""
+    from patterns.testing import ManualClock
+
+    entered = asyncio.Event()
+
+    async def main() -> None:
+        with closing(SqlWorld(shop, timeout=5, clock=ManualClock())) as world:
+            gate = ImpactGate(world=world)
+
+            @gate.check
+            async def slow() -> None:
+                entered.set()
+                await asyncio.Event().wait()
+
+            @gate.check
+            async def quick() -> None:
+                return None
+
+            task = asyncio.create_task(slow())
+            await entered.wait()
+            with pytest.raises(ActionBlocked, match="keep the database busy for more than 5 s"):
+                await quick()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert "never came near" in (await gate.assess(quick)).error
+
+    asyncio.run(main())
+
+
+def test_a_guarded_call_inside_of_another_does_not_wait_for_itself(on: SqlWorld, peek, closing_accounts):
+    """The turn is the outer call's; only inside of its open transaction a rehearsal is refused, and at once."""
+    gate = ImpactGate(world=on, review=0.5)
+    inner = closing_accounts(gate, on)
+
+    def in_world() -> None:
+        with on.connection() as db:
+            db.execute("DELETE FROM counters")
+
+    runs = []
+
+    @gate.check(simulate=in_world)
+    def outer() -> int:
+        runs.append(1)
+        return inner(1)
+
+    assert 1 == outer()
+    assert [(49,)] == peek("SELECT count(*) FROM customers")
+    with on.connection(), pytest.raises(ActionBlocked, match=r"inside of world\.connection"):
+        inner(2)
