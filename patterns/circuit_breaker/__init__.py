@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from patterns.circuit_breaker.breaker import CircuitBreaker
-from patterns.circuit_breaker.events import CallRefused, ProbeExpired, StateChanged
+from patterns.circuit_breaker.breakers import Breakers
+from patterns.circuit_breaker.events import CallRefused, ProbeExpired, StateChanged, VerdictRevised
 from patterns.circuit_breaker.machine import State
 from patterns.circuit_breaker.options import growing
 from patterns.circuit_breaker.permit import Permit
 from patterns.circuit_breaker.rules import Counts, Rule, calls, rate, slow, streak
 from patterns.circuit_breaker.snapshot import Snapshot
+from patterns.circuit_breaker.switch import Switch
 from patterns.circuit_breaker.verdict import FAILURE, IGNORE, SUCCESS, Verdict, reported_error
 from patterns.errors import CircuitOpen
 
@@ -16,6 +18,7 @@ __all__ = [
     "FAILURE",
     "IGNORE",
     "SUCCESS",
+    "Breakers",
     "CallRefused",
     "CircuitBreaker",
     "CircuitOpen",
@@ -26,7 +29,9 @@ __all__ = [
     "Snapshot",
     "State",
     "StateChanged",
+    "Switch",
     "Verdict",
+    "VerdictRevised",
     "calls",
     "growing",
     "rate",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from patterns.circuit_breaker.engine import Engine
 from patterns.circuit_breaker.events import StateChanged
-from patterns.circuit_breaker.guard import ProtectGuard
+from patterns.circuit_breaker.guard import ProtectGuard, guard_for
 from patterns.circuit_breaker.machine import Move, State
 from patterns.circuit_breaker.options import DEFAULT_FAILURE_THRESHOLD, policy, trip_rule
 from patterns.circuit_breaker.permit import Permit
 from patterns.circuit_breaker.rules import DEFAULT_MIN_CALLS, DEFAULT_WINDOW
+from patterns.circuit_breaker.switch import said
 from patterns.circuit_breaker.verdict import Judge
 from patterns.errors import misuse
 from patterns.kernel.clock import SYSTEM_CLOCK
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from patterns.circuit_breaker.options import Growing
     from patterns.circuit_breaker.rules import LastCalls, Rule
     from patterns.circuit_breaker.snapshot import Snapshot
+    from patterns.circuit_breaker.switch import Switch
     from patterns.circuit_breaker.verdict import Errors, Opinion
     from patterns.kernel.clock import Clock, Duration
     from patterns.kernel.events import Event
+    from patterns.kernel.guard import Guard
     from patterns.kernel.ids import Randomness
+    from patterns.kernel.target import Target
 
 __all__ = ["CircuitBreaker"]
 
@@ -63,6 +67,7 @@ class CircuitBreaker:
             of this library never is a failure, unless *failures* names it.
         failed_results: A function of the result that returns whether it is a failure, why, or a `Verdict`.
         on_transition: Called with each `StateChanged`; it may be slow or raise without harm to a call.
+        switch: The kill switch it hangs on.
         enforce: False to watch only: refused calls are counted as refused, and made all the same.
         clock: Where time comes from.
         randomness: Where jitter comes from.
@@ -90,6 +95,7 @@ class CircuitBreaker:
         ignore: Errors = (),
         failed_results: Callable[[Any], Opinion] | None = None,
         on_transition: Callable[[StateChanged], object] | None = None,
+        switch: Switch | None = None,
         enforce: bool = True,
         clock: Clock = SYSTEM_CLOCK,
         randomness: Randomness = SYSTEM_RANDOMNESS,
@@ -120,6 +126,8 @@ class CircuitBreaker:
         self._guard = ProtectGuard(self._engine, self._judge)
         if on_transition is not None:
             self.subscribe(_only_changes(on_transition))
+        if switch is not None:
+            switch.attach(self._engine)
 
     @property
     def name(self) -> str:
@@ -164,6 +172,10 @@ class CircuitBreaker:
         """
         return Block(self._guard, name, facts)
 
+    def guard_of(self, target: Target) -> Guard:
+        """Return what stands around calls of *target*, for guards that choose a breaker per call."""
+        return guard_for(self._engine, self._judge, target)
+
     def acquire(self) -> Permit:
         """Ask for one call that cannot be wrapped, and settle it later.
 
@@ -195,26 +207,20 @@ class CircuitBreaker:
         return self._engine.listeners.subscribe(listener)
 
     def reset(self, reason: str = "reset by hand") -> None:
-        """Close the circuit and forget what was counted."""
-        self._engine.command(Move.RESET, reason)
+        """Close the circuit and forget what was counted; it stays open while a switch holds it."""
+        self._engine.move(Move.RESET, reason)
 
     def force_open(self, reason: str) -> None:
         """Refuse every call until `reset`."""
-        self._engine.command(Move.FORCE_OPEN, _said(reason, "force_open"))
+        self._engine.force_open(said(reason, "breaker.force_open"))
 
     def disable(self, reason: str) -> None:
-        """Let every call through and count nothing until `reset`."""
-        self._engine.command(Move.DISABLE, _said(reason, "disable"))
+        """Let every call through and count nothing until `reset`; it stays open while a switch holds it."""
+        self._engine.move(Move.DISABLE, said(reason, "breaker.disable"))
 
     def __repr__(self) -> str:
         told = self._engine.policy
         return f"<CircuitBreaker {self.name!r} {self.state.value}: opens on {told.rule}, for {told.cool_down}>"
-
-
-def _said(reason: str, verb: str) -> str:
-    if not isinstance(reason, str) or not reason.strip():
-        misuse("say why: others will want to know", wrong=f"breaker.{verb}()", right=f'breaker.{verb}("maintenance")')
-    return reason
 
 
 def _only_changes(listener: Callable[[StateChanged], object]) -> Callable[[Event], object]:

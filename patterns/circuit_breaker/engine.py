@@ -23,7 +23,7 @@ from weakref import WeakSet
 
 from patterns.circuit_breaker import machine
 from patterns.circuit_breaker.era import Era, Probe
-from patterns.circuit_breaker.events import ProbeExpired, StateChanged
+from patterns.circuit_breaker.events import ProbeExpired, StateChanged, VerdictRevised
 from patterns.circuit_breaker.machine import Answer, Circuit, Judged, Move, State
 from patterns.circuit_breaker.snapshot import Snapshot
 from patterns.kernel.events import Listeners
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from patterns.circuit_breaker.options import Policy
+    from patterns.circuit_breaker.switch import Switch
     from patterns.circuit_breaker.verdict import Ending
     from patterns.errors import CircuitOpen
     from patterns.kernel.clock import Clock
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 T = TypeVar("T")
+_HAND = "a person"
 
 
 class Engine:
@@ -65,6 +67,7 @@ class Engine:
         "__weakref__",
         "_aside",
         "_busy",
+        "_holds",
         "_last_failure",
         "_late",
         "_lock",
@@ -93,6 +96,7 @@ class Engine:
         self._refusals = count()
         self._looks = 0
         self._refused = 0
+        self._holds: dict[object, str] = {}
         self._outbox: deque[Event] = deque()
         self.era = self._era_of(Circuit(since=self.now()))
         # The permit of what passes although it should not: an era that is never the circuit's, so nothing counts.
@@ -143,16 +147,31 @@ class Engine:
         era = self.era
         return era.refusal.again(call, machine.remaining(era.circuit, self.now()))
 
-    def settle(self, permit: Permit, ending: Ending) -> bool:
+    def settle(self, permit: Permit, ending: Ending) -> int:
         """Count how a call ended.
 
         Returns:
-            Whether it mattered: False if its era is over.
+            Its number in its era, 0 if that era is over.
 
         """
         if permit.__class__ is Era and ending.verdict.judged is Judged.IGNORE:
-            return permit is self.era
-        return self._alone(partial(self._settle, permit, ending), instead=True, put_off=True)
+            return int(permit is self.era)
+        return self._alone(partial(self._settle, permit, ending), instead=1, put_off=True)
+
+    def revise(self, permit: Permit, number: int, ended: float, ending: Ending) -> bool:
+        """Make a failure of what was settled as a success.
+
+        Args:
+            permit: What it was admitted with.
+            number: What `settle` returned.
+            ended: Monotonic second at which it was settled.
+            ending: The failure.
+
+        Returns:
+            Whether it mattered.
+
+        """
+        return self._alone(partial(self._revise, permit, number, ended, ending), instead=True, put_off=True)
 
     # One at a time.
 
@@ -205,31 +224,44 @@ class Engine:
                     expired = ProbeExpired(source=self.name, at=self.wall(), era=before.era, lease=lease.number)
                     self._outbox.append(expired)
 
-    def _settle(self, permit: Permit, ending: Ending, now: float) -> bool:
+    def _settle(self, permit: Permit, ending: Ending, now: float) -> int:
         era = permit if isinstance(permit, Era) else permit.era
         if era is not self.era:
-            return False
+            return 0
         if ending.failure is not None:
             self._last_failure = ending.failure
+        number = 1
         if isinstance(permit, Probe):
             self._become(self._after_probe(permit, ending, now), now)
         elif era.circuit.state is State.CLOSED:
-            self._become(self._after_call(era, ending, now), now)
+            verdict, failed = ending.verdict, ending.verdict.judged is Judged.FAILURE
+            number = era.add(now, failed=failed, slow=ending.slow, weight=verdict.weight)
+            if failed or ending.slow:
+                self._become(self._judged(era, ending, now), now)
+        return number
+
+    def _revise(self, permit: Permit, number: int, ended: float, ending: Ending, now: float) -> bool:
+        era = permit if isinstance(permit, Era) else permit.era
+        counted = number > 0 and era is self.era
+        self._outbox.append(VerdictRevised(source=self.name, at=self.wall(), reason=ending.why, counted=counted))
+        if not counted:
+            return False
+        self._last_failure = ending.failure
+        if isinstance(permit, Probe):
+            self._become(self._after_probe(permit, ending, now), now)
+        elif era.circuit.state is State.CLOSED:
+            era.amend(number, ended, now)
+            self._become(self._judged(era, ending, now), now)
         return True
 
-    def _after_call(self, era: Era, ending: Ending, now: float) -> Circuit:
-        verdict = ending.verdict
-        failed = verdict.judged is Judged.FAILURE
-        era.add(now, failed=failed, slow=ending.slow, weight=verdict.weight)
-        if verdict.retry_after is not None:
-            reason = f"the dependency asked for {verdict.retry_after:g} s"
-        else:
-            reason = (self.policy.rule.broken(era) if failed or ending.slow else None) or ""
-        if not reason:
+    def _judged(self, era: Era, ending: Ending, now: float) -> Circuit:
+        """Return the circuit after a failure or a slow call was counted."""
+        asked = ending.verdict.retry_after
+        reason = self.policy.rule.broken(era) if asked is None else f"the dependency asked for {asked:g} s"
+        if reason is None:
             return era.circuit
         reason = f"{reason}, the last: {ending.why}" if ending.why else reason
-        at_least = verdict.retry_after or 0.0
-        return machine.trip(era.circuit, now, self.policy, reason=reason, chance=self._chance(), at_least=at_least)
+        return machine.trip(era.circuit, now, self.policy, reason=reason, chance=self._chance(), at_least=asked or 0.0)
 
     def _after_probe(self, probe: Probe, ending: Ending, now: float) -> Circuit:
         return machine.probed(
@@ -275,11 +307,35 @@ class Engine:
 
     # What people do.
 
-    def command(self, how: Move, reason: str) -> None:
-        """Move the circuit by hand."""
-        self._alone(lambda now: self._command(how, reason, now), instead=None, put_off=True)
+    def force_open(self, reason: str) -> None:
+        """Refuse all calls until the circuit is moved by hand."""
+        self._alone(partial(self._hold, _HAND, reason), instead=None, put_off=True)
 
-    def _command(self, how: Move, reason: str, now: float) -> None:
+    def move(self, how: Move, reason: str) -> None:
+        """Move the circuit by hand, unless a switch holds it open."""
+        self._alone(partial(self._move, how, reason), instead=None, put_off=True)
+
+    def obey(self, switch: Switch) -> None:
+        """Do what *switch* says at this moment."""
+        self._alone(partial(self._obey, switch), instead=None, put_off=True)
+
+    def _obey(self, switch: Switch, now: float) -> None:
+        if switch.reason is not None:
+            self._hold(switch, switch.reason, now)
+        elif self._holds.pop(switch, None) is not None:
+            self._let_go(Move.RESET, f"{switch.name}: closed", now)
+
+    def _hold(self, who: object, reason: str, now: float) -> None:
+        self._holds[who] = reason
+        self._become(machine.move(self.era.circuit, Move.FORCE_OPEN, now, reason=reason), now)
+
+    def _move(self, how: Move, reason: str, now: float) -> None:
+        self._holds.pop(_HAND, None)
+        self._let_go(how, reason, now)
+
+    def _let_go(self, how: Move, reason: str, now: float) -> None:
+        if self._holds:
+            how, reason = Move.FORCE_OPEN, next(reversed(self._holds.values()))
         self._become(machine.move(self.era.circuit, how, now, reason=reason), now)
 
     def snapshot(self) -> Snapshot:

@@ -45,6 +45,7 @@ class Era:
         free: Whether everybody is admitted without a question.
         ticks: Gives each call that ended the next number.
         began: The change of state that began it, if it was one.
+        peeks: Numbers that were taken to look and belong to no call.
         edge: Monotonic second before which a success has nothing to do but to tick.
         shut_until: Monotonic second before which nobody is admitted.
         refusal: What every refused call gets a copy of.
@@ -55,7 +56,6 @@ class Era:
         "_failures",
         "_last_failure",
         "_looks",
-        "_peeks",
         "_run",
         "_slow",
         "_total",
@@ -63,6 +63,7 @@ class Era:
         "circuit",
         "edge",
         "free",
+        "peeks",
         "refusal",
         "shut_until",
         "ticks",
@@ -77,7 +78,7 @@ class Era:
         self.refusal = CircuitOpen(text, retry_after=None, **facts)
         self.began: StateChanged | None = None
         self.ticks = count(1)
-        self._peeks = 0
+        self.peeks = 0
         self._total = 0
         self._failures = 0
         self._slow = 0
@@ -105,19 +106,35 @@ class Era:
         """Return how the calls of *window* ended, as of the last look."""
         return self._looks[window].counts(self.totals)
 
-    def add(self, now: float, *, failed: bool, slow: bool, weight: int = 1) -> None:
-        """Count a call that ended *now*, as *weight* calls; needs the lock."""
-        number = next(self.ticks) - self._peeks
+    def add(self, now: float, *, failed: bool, slow: bool, weight: int = 1) -> int:
+        """Count a call that ended *now*, as *weight* calls, and return its number; needs the lock."""
+        number = next(self.ticks) - self.peeks
         self._total = number - 1
         self._roll(now)
         self._note(number, failed=failed, slow=slow)
         for _ in range(weight - 1):
-            self._note(next(self.ticks) - self._peeks, failed=failed, slow=slow)
+            self._note(next(self.ticks) - self.peeks, failed=failed, slow=slow)
+        return number
+
+    def amend(self, number: int, ended: float, now: float) -> None:
+        """Make a failure of the success that was the *number*-th call and *ended* then; needs the lock."""
+        self.look(now)
+        self._failures += 1
+        for look in self._looks.values():
+            look.amend(number, ended, self.totals)
+        if number == self._last_failure - self._run:
+            self._run += 1
+        elif number > self._last_failure:
+            self._lengthen(number)
+
+    def _lengthen(self, number: int) -> None:
+        self._run = self._run + 1 if number == self._last_failure + 1 else 1
+        self._last_failure = number
 
     def look(self, now: float) -> None:
         """Bring everything up to *now*; needs the lock."""
-        self._total = next(self.ticks) - self._peeks - 1
-        self._peeks += 1
+        self._total = next(self.ticks) - self.peeks - 1
+        self.peeks += 1
         self._roll(now)
 
     def _roll(self, now: float) -> None:
@@ -129,8 +146,7 @@ class Era:
     def _note(self, number: int, *, failed: bool, slow: bool) -> None:
         self._total = number
         if failed:
-            self._run = self._run + 1 if number == self._last_failure + 1 else 1
-            self._last_failure = number
+            self._lengthen(number)
             self._failures += 1
         self._slow += slow
         for look in self._looks.values():

@@ -11,7 +11,7 @@ from patterns.kernel.events import Event
 if TYPE_CHECKING:
     from patterns.circuit_breaker.machine import State
 
-__all__ = ["CallRefused", "ProbeExpired", "StateChanged"]
+__all__ = ["CallRefused", "ProbeExpired", "StateChanged", "VerdictRevised"]
 
 
 @frozen(kw_only=True)
@@ -46,6 +46,20 @@ class ProbeExpired(Event):
 
     era: int
     lease: int
+
+
+@frozen(kw_only=True)
+class VerdictRevised(Event):
+    """A call that seemed to have gone well turned out to have failed.
+
+    Args:
+        reason: Why, in words.
+        counted: Whether it was counted; False if the circuit changed its state in the meantime.
+
+    """
+
+    reason: str
+    counted: bool
 
 
 @frozen(kw_only=True)

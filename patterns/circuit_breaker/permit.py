@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from patterns.circuit_breaker.era import Era
+from patterns.circuit_breaker.machine import Judged
 from patterns.circuit_breaker.verdict import FAILURE, IGNORE, SUCCESS, Ending, Verdict
 from patterns.errors import misuse
 
@@ -26,14 +27,16 @@ class Permit:
     never settled frees its place at its deadline.
     """
 
-    __slots__ = ("_admitted", "_engine", "_judge", "_settled", "_started")
+    __slots__ = ("_admitted", "_ended", "_engine", "_judge", "_number", "_settled", "_started")
 
     def __init__(self, engine: Engine, judge: Judge, admitted: Era | Probe) -> None:
         self._engine = engine
         self._judge = judge
         self._admitted = admitted
         self._started = 0.0 if engine.policy.slow_over is None else engine.now()
-        self._settled = False
+        self._settled: Verdict | None = None
+        self._number = 0
+        self._ended = 0.0
 
     def success(self) -> bool:
         """The call was made and went well.
@@ -66,29 +69,53 @@ class Permit:
 
     def release(self) -> None:
         """The call was not made, or nobody knows what came of it; harmless if the permit is settled."""
-        if not self._settled:
+        if self._settled is None:
             self._settle(IGNORE)
+
+    def revise(self, why: Verdict | str, /) -> bool:
+        """The call that seemed to have gone well turned out to have failed, says a validator or a person.
+
+        Args:
+            why: A reason, or a failure.
+
+        Returns:
+            Whether it counted, as if it had failed then; False if the circuit changed its state since.
+
+        Raises:
+            Misuse: The call was not settled as a success, or *why* is no failure.
+
+        """
+        verdict = why if isinstance(why, Verdict) else FAILURE.because(why)
+        if self._settled is None or self._settled.judged is not Judged.SUCCESS or verdict.judged is not Judged.FAILURE:
+            misuse(
+                "only a success can be revised, and only to a failure",
+                wrong="permit.failure(error); permit.revise(SUCCESS)",
+                right='permit.success(); permit.revise("the answer was made up")',
+            )
+        self._settled = verdict
+        return self._engine.revise(self._admitted, self._number, self._ended, Ending.of(verdict))
 
     def _failed(self, error: BaseException) -> bool:
         judged = isinstance(error, Exception)
         return self._settle(self._judge.of_error(error) if judged else IGNORE, error if judged else None)
 
     def _settle(self, verdict: Verdict, error: BaseException | None = None) -> bool:
-        if self._settled:
+        if self._settled is not None:
             misuse(
                 "the permit was settled before; a call ends once",
                 wrong="permit.success(); permit.failure()",
                 right="permit.success()",
             )
-        self._settled = True
+        self._settled = verdict
         engine, admitted = self._engine, self._admitted
         over = engine.policy.slow_over
-        now = engine.now()
+        now = self._ended = engine.now()
         slow = over is not None and now - self._started > over
         if verdict is SUCCESS and not slow and isinstance(admitted, Era) and now < admitted.edge:
-            next(admitted.ticks)
+            self._number = next(admitted.ticks) - admitted.peeks
             return admitted is engine.era
-        return engine.settle(admitted, Ending.of(verdict, error, slow=slow))
+        self._number = engine.settle(admitted, Ending.of(verdict, error, slow=slow))
+        return self._number > 0
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +123,7 @@ class Permit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._settled:
+        if self._settled is not None:
             return
         if error is None:
             self.success()

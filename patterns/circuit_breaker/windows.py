@@ -10,6 +10,7 @@ difference between now and then, so nothing is ever summed up.
 from __future__ import annotations
 
 from array import array
+from bisect import insort
 from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
@@ -59,6 +60,13 @@ class TimeRing:
     def note(self, number: int, *, failed: bool, slow: bool) -> None:
         """Nothing to remember: the totals say it."""
 
+    def amend(self, number: int, ended: float, totals: Counts) -> None:
+        """Make a failure of a success that was counted when it *ended*."""
+        del number, totals
+        after = int((ended - self._began) / self._width) + 1
+        for passed in range(max(after, self._slot - SLOTS + 1), self._slot + 1):
+            self._at_start[3 * (passed % SLOTS) + 1] += 1
+
     def counts(self, totals: Counts) -> Counts:
         """Return what happened in the window, *totals* being those of now."""
         start = 3 * ((self._slot + 1) % SLOTS)
@@ -86,6 +94,13 @@ class CallTail:
             self._failures = _with(self._failures, number, self._size)
         if slow:
             self._slow = _with(self._slow, number, self._size)
+
+    def amend(self, number: int, ended: float, totals: Counts) -> None:
+        """Make a failure of a success that was the *number*-th call of the era."""
+        del ended
+        if number > totals.calls - self._size:
+            self._failures = deque() if self._failures is None else self._failures
+            insort(self._failures, number)
 
     def counts(self, totals: Counts) -> Counts:
         """Return how the last calls ended, *totals* being those of now."""

@@ -11,7 +11,6 @@ from patterns.kernel.guard import Guard, attach
 from patterns.testing import ManualClock
 
 
-
 class Transparent(Guard):
     """Does nothing, but is no bracket, so the whole stack leaves the fast lane."""
 

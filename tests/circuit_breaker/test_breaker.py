@@ -9,12 +9,15 @@ import pickle
 import pytest
 
 from patterns.circuit_breaker import (
+    FAILURE,
+    SUCCESS,
     CircuitBreaker,
     CircuitOpen,
     Counts,
     ProbeExpired,
     Snapshot,
     State,
+    VerdictRevised,
     growing,
 )
 from patterns.errors import Misuse, Refused
@@ -173,6 +176,61 @@ def test_successes_are_counted_when_they_come(make, protect, clock, options):
     assert 2 == breaker.snapshot().counts.calls
     clock.advance(2)
     assert 1 == breaker.snapshot().counts.calls
+
+
+def test_a_late_verdict_counts(make, clock):
+    """A validator finds out that what seemed well was not, and the circuit opens on it."""
+    told = []
+    breaker = make(error_rate_threshold=0.5, min_calls=4, failure_threshold=None)
+    breaker.subscribe(told.append)
+    permits = [breaker.acquire() for _ in range(4)]
+    for permit in permits:
+        permit.success()
+    clock.advance(30)
+    assert permits[0].revise("the answer was made up")
+    assert Counts(4, 1) == breaker.snapshot().counts
+    assert permits[2].revise(FAILURE.because("so was this"))
+    assert (State.OPEN, "so was this") == (breaker.state, breaker.snapshot().last_failure)
+    assert not permits[1].revise("too late")
+    revised = [(event.reason, event.counted) for event in told if isinstance(event, VerdictRevised)]
+    assert [("the answer was made up", True), ("so was this", True), ("too late", False)] == revised
+
+
+def test_a_late_verdict_on_a_probe_opens_the_circuit_again(make, fail, clock):
+    """As long as it is half open."""
+    breaker = make(success_threshold=2)
+    fail(breaker)
+    clock.advance(10)
+    probe = breaker.acquire()
+    probe.success()
+    assert probe.revise("it answered with an error page")
+    assert (State.OPEN, "a probe failed: it answered with an error page") == (breaker.state, breaker.snapshot().reason)
+
+
+def test_a_late_verdict_on_what_was_settled_in_an_earlier_era_does_not_count(make):
+    """A success that came too late for its era was never counted, so neither is what becomes of it."""
+    breaker = make()
+    permit = breaker.acquire()
+    breaker.reset()
+    assert not permit.success()
+    assert not permit.revise("made up")
+    assert Counts() == breaker.snapshot().counts
+
+
+@pytest.mark.parametrize("end", [lambda permit: None, lambda permit: permit.failure(), lambda permit: permit.release()])
+def test_only_a_success_can_be_revised(make, end):
+    """And only to a failure, once."""
+    permit = make().acquire()
+    end(permit)
+    with pytest.raises(Misuse, match="only a success can be revised"):
+        permit.revise("why")
+    good = make().acquire()
+    good.success()
+    with pytest.raises(Misuse, match="only to a failure"):
+        good.revise(SUCCESS)
+    good.revise("why")
+    with pytest.raises(Misuse, match="only a success can be revised"):
+        good.revise("why")
 
 
 def test_several_probes_several_successes(make, fail, clock):

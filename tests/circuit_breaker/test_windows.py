@@ -90,6 +90,37 @@ def test_looking_changes_nothing(history):
     assert (plain.counts(CALLS), plain.totals, plain.streak) == (watched.counts(CALLS), watched.totals, watched.streak)
 
 
+@given(histories, st.lists(st.tuples(st.integers(0, 79), st.integers(0, 79)), max_size=30))
+def test_a_success_that_turns_out_to_have_failed_counts_as_if_it_had_failed_then(history, revisions):
+    """Both windows and the totals are what they would be; a streak is at most as long as it would be."""
+    era, naive, now, ended = Era(Circuit(since=START), (SECONDS, CALLS), "x"), Naive(), START, []
+    for step, (wait, end, _) in enumerate(history):
+        now += wait
+        happen(era, naive, now, end, 1)
+        ended += [now] * (len(naive.calls) - len(ended))
+        for place in [which for when, which in revisions if when == step and which < len(naive.calls)]:
+            slot, failed, slow = naive.calls[place]
+            if not failed:
+                naive.calls[place] = (slot, True, slow)
+                era.amend(place + 1, ended[place], now)
+        era.look(now)
+        assert naive.in_seconds(now) == era.counts(SECONDS)
+        assert naive.in_calls() == era.counts(CALLS)
+        assert naive.tally(naive.calls) == era.totals
+        assert naive.streak >= era.streak
+
+
+@pytest.mark.parametrize("order", [[1, 2, 3, 4], [4, 3, 2, 1], [2, 1, 3, 4]])
+def test_late_failures_are_a_streak_too(order):
+    """In whatever neighbouring order they turn out."""
+    era = Era(Circuit(since=START), (), "x")
+    for _ in range(4):
+        next(era.ticks)
+    for number in order:
+        era.amend(number, START, START)
+    assert 4 == era.streak
+
+
 @pytest.mark.parametrize("idle", [20.0, 21.0, 3600.0, 1e9])
 def test_an_idle_hour_is_forgotten(idle):
     """What happened before the window is gone, however long nobody called."""
