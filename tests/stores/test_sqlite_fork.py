@@ -110,9 +110,11 @@ def test_a_child_torn_out_of_an_operation_refuses(store: Store, monkeypatch: pyt
             return problem.reason
         return "served"
 
-    assert "was in use at the fork" == fork(child).result()
-    go_on.set()
-    thread.join()
+    try:
+        assert "was in use at the fork" == fork(child).result()
+    finally:
+        go_on.set()
+        thread.join()
     assert b"0" == value(store.cells, "a")
 
 

@@ -14,7 +14,7 @@ import pytest
 from patterns.errors import StoreUnavailable
 from patterns.kernel.storage import ABSENT, Change, Lost
 from patterns.stores import open_store
-from patterns.stores.sqlite import group_commit
+from patterns.stores.sqlite import group_commit, polling
 from patterns.testing import Fault, inject
 from patterns.testing.store_helpers import content, in_threads, put, value
 
@@ -229,6 +229,17 @@ def test_the_writer_thread_ends_when_it_is_not_needed(store: Store, monkeypatch:
 async def swap_one(store: Store, key: str) -> None:
     """Create *key* from a task."""
     assert await store.async_cells.swap([Change(key, ABSENT, b"x")]) is None
+
+
+def test_waiters_in_the_process_are_told_and_need_no_poll(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """Where nobody looks at the file, those who wait hear of a change by the one who made it."""
+    monkeypatch.setattr(polling.PollingWatchers, "_look", lambda _self, _watchers: ())
+    with ThreadPoolExecutor(1) as pool:
+        wait = pool.submit(store.cells.wait, "a", ABSENT, LONG)
+        while not store._engine.watchers.anybody:
+            pass
+        put(store.cells, "a", b"x")
+        assert wait.result(LONG / 2) is True
 
 
 def test_a_store_forgotten_is_closed(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -138,8 +139,17 @@ def test_a_forked_child_is_another_owner(path: Path, store: Store):
     assert (owner, True, False) == (store.owners.me(), store.owners.alive(owner), store.owners.alive(child[0]))
 
 
+def test_who_looks_is_not_taken_for_the_owner(path: Path, store: Store):
+    """Somebody else who checks at this very moment does not make the dead look alive."""
+    owner = Owner(path)
+    owner.kill()
+    with path.with_name("a.db.owners").joinpath(owner.id).open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert store.owners.alive(owner.id) is False
+
+
 def test_many_may_look_at_once(path: Path, store: Store):
-    """Those who check do not take each other for the owner."""
+    """Threads that check together all find the same."""
     living = Owner(path)
     for _ in range(5):
         dead = Owner(path)

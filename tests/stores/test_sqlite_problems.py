@@ -286,7 +286,8 @@ def test_a_first_write_waits_for_an_exclusive_lock(path: Path):
     store.close()
 
 
-def test_eight_processes_may_make_the_file_at_once(tmp_path: Path):
+@pytest.mark.parametrize("attempt", range(6))
+def test_eight_processes_may_make_the_file_at_once(attempt: int, tmp_path: Path):
     """Opening a new file is a race that everybody survives."""
 
     def child(number: int) -> int:
