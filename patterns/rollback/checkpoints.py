@@ -12,6 +12,8 @@ from patterns.errors import Misuse, misuse
 from patterns.rollback.machine import OPEN, ActionState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from patterns.rollback.log import UndoLog
     from patterns.rollback.machine import Action
     from patterns.rollback.undoing import Failures
@@ -167,9 +169,9 @@ class Stack:
         with self._lock:
             self._open_transactions.remove(start)
 
-    def drop_finished(self) -> None:
-        """Forget the actions with which nothing is left to do."""
-        for action in self.log.actions:
+    def drop_finished(self, actions: Iterable[Action]) -> None:
+        """Forget those among *actions* with which nothing is left to do."""
+        for action in actions:
             if action.state not in OPEN:
                 self.log.drop(action.id)
 

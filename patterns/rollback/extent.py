@@ -29,7 +29,7 @@ class Extent:
 
     def __init__(self, log: UndoLog) -> None:
         self.log = log
-        self._ids: set[str] = set()
+        self._ids: dict[str, None] = {}  # in order, and safe to copy while another thread adds
         self._before: tuple[Extent, ...] = ()
         self._is_open = False
         self._take_back: TakeBack | None = None
@@ -37,11 +37,12 @@ class Extent:
     @property
     def actions(self) -> tuple[Action, ...]:
         """The block's actions, in order."""
-        return tuple(action for action in self.log.actions if action.id in self._ids)
+        found = [action for action in map(self.log.get, list(self._ids)) if action is not None]
+        return tuple(sorted(found, key=lambda action: action.position))
 
     def add(self, action: Action) -> None:
         """Count *action* among the block's."""
-        self._ids.add(action.id)
+        self._ids[action.id] = None
 
     def open(self) -> None:
         """Begin to collect the actions of this context and of those that spring from it."""

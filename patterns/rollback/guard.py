@@ -72,7 +72,7 @@ class Undo:
         if self.undo is None and self.resolve is None:
             none = Policies(has_undo=False)
             return Handler(name=target.qualified_name, undo=None, resolve=None, retry=None, policies=none)
-        binder = binder_of_facts(target, facts) if target.is_block else target.binder
+        binder = binder_of_facts(target.name, facts) if target.is_block else target.binder
         undo = None if self.undo is None else Hook.of(self.undo, binder, self.option)
         resolve = None if self.resolve is None else Hook.of(self.resolve, binder, "resolve")
         if undo is None or (resolve is not None and resolve.needs_result):
@@ -164,7 +164,7 @@ class UndoGuard(Guard):
         place = self._recorder.place(call)
         key = call.idempotency_key
         action = place.log.begin(self._handler, call.name, call.arguments, key=key, group=place.group)
-        tries = _Tries(call, proceed, mode, place.log.write(action, self._handler, mode))
+        tries = _Tries(call, proceed, mode, await place.log.write(action, self._handler, mode))
         written_down(place.log, action)
         try:
             return await retried(self._undo.retry, tries, mode, never=_FINAL)

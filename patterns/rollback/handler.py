@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -11,10 +12,9 @@ from patterns.errors import Misuse
 from patterns.kernel.binding import Binder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from patterns.kernel.binding import Selector
-    from patterns.kernel.target import Target
     from patterns.rollback.machine import Action, Policies
 
 __all__ = ["Handler", "Hook", "binder_of_facts", "kept"]
@@ -98,15 +98,16 @@ class Handler:
         return None if None in asked else frozenset().union(*(names for names in asked if names is not None))
 
 
-def binder_of_facts(target: Target, facts: Iterable[str]) -> Binder:
-    """Return what binds the facts of a block, which has no parameters."""
+@lru_cache(maxsize=256)
+def binder_of_facts(name: str, facts: tuple[str, ...]) -> Binder:
+    """Return what binds the facts of a block called *name*, which has no parameters."""
 
     def block() -> None:
         """Have the signature of the block's facts."""
 
-    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in facts]
+    parameters = [inspect.Parameter(fact, inspect.Parameter.KEYWORD_ONLY) for fact in facts]
     block.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    block.__name__ = target.name
+    block.__name__ = name
     return Binder(block)
 
 

@@ -90,14 +90,14 @@ class UndoLog:
             started=self._wall(),
         )
 
-    def write(self, action: Action, handler: Handler, mode: Mode) -> Claim | None:
+    async def write(self, action: Action, handler: Handler, mode: Mode) -> Claim | None:
         """Write the action down; return what must be true in the store before it may run, if there is one.
 
         Raises:
             Misuse: A store cannot keep what its undo needs.
 
         """
-        claim = None if self.records is None else self.records.claim(action, handler, mode)
+        claim = None if self.records is None else await self.records.claim(action, handler, mode)
         with self._lock:
             self._actions[action.id], self._handlers[action.id] = action, handler
         return claim

@@ -20,6 +20,7 @@ from patterns.rollback.checkpoints import Checkpoint, Rollback, Stack, snapshot
 from patterns.rollback.decisions import decide
 from patterns.rollback.events import CheckpointForgotten
 from patterns.rollback.guard import Place, Undo, UndoGuard
+from patterns.rollback.holder import Holder
 from patterns.rollback.log import UndoLog
 from patterns.rollback.machine import ActionState
 from patterns.rollback.mode import Mode
@@ -92,7 +93,7 @@ class RollbackManager:
         self.clock = clock
         self.listeners = Listeners()
         self.words = Words(name, "rollback", "undo")
-        self._store = store
+        self._holder = None if store is None else Holder(store)
         self._max_checkpoints = check_count(max_checkpoints, "max_checkpoints")
         self._max_actions = check_count(max_actions, "max_actions")
         self._max_runs = check_count(max_runs, "max_runs")
@@ -382,7 +383,7 @@ class RollbackManager:
         return stack
 
     def _records(self, run: Run | None) -> Records | None:
-        if self._store is None:
+        if self._holder is None:
             return None
         if run is None:
             raise ScopeRequired.shown(
@@ -391,7 +392,7 @@ class RollbackManager:
                 right='with patterns.run("ticket-4711"): refund(...)',
             )
         path = ",".join(part(one) for one in run.path)
-        return Records(self._store, f"patterns/rollback/{part(self.name)}/{part(run.tenant)}/{path}/")
+        return Records(self._holder, f"patterns/rollback/{part(self.name)}/{part(run.tenant)}/{path}/")
 
     def _oldest_idle(self) -> Stack | None:
         key = next((key for key, stack in self._stacks.items() if stack.is_idle), None)
@@ -457,7 +458,7 @@ class RollbackManager:
             elif target is not None:
                 state = snapshot(state)
             stack.cut(target)
-            stack.drop_finished()
+            stack.drop_finished(stack.log.actions)
             rollback = Rollback(checkpoint=target, state=state, undone=tuple(undoing.undone), failures=failures)
             if failures:
                 raise incomplete(failures, self.words, rollback=rollback)

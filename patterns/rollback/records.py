@@ -23,8 +23,9 @@ from patterns.rollback.machine import OPEN, Action, ActionState, Policies
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from patterns.kernel.storage import AsyncCells, Cell, Store
+    from patterns.kernel.storage import AsyncCells, Cell
     from patterns.rollback.handler import Handler
+    from patterns.rollback.holder import Holder
     from patterns.rollback.mode import Mode
 
 __all__ = ["Records", "pages", "part", "unpart"]
@@ -59,16 +60,17 @@ class Records:
     """The records of one undo log.
 
     Args:
-        store: Where.
+        holder: Whose.
         prefix: What all their keys start with.
 
     """
 
-    def __init__(self, store: Store, prefix: str) -> None:
-        self.store = store
+    def __init__(self, holder: Holder, prefix: str) -> None:
+        self.holder = holder
+        self.store = holder.store
         self.prefix = prefix
 
-    def claim(self, action: Action, handler: Handler, mode: Mode) -> Claim | None:
+    async def claim(self, action: Action, handler: Handler, mode: Mode) -> Claim | None:
         """Return the claim that writes the action's record; None if there will be nothing to undo.
 
         Raises:
@@ -81,7 +83,7 @@ class Records:
         async def revert() -> None:
             await self.erase((action,), mode)
 
-        created = Change(self.prefix + action.id, ABSENT, self._encoded(action, handler))
+        created = Change(self.prefix + action.id, ABSENT, await self._encoded(action, handler, mode))
         return Claim(self.store, [created], revert=revert)
 
     async def settle(self, action: Action, handler: Handler, mode: Mode) -> None:
@@ -96,7 +98,7 @@ class Records:
         try:
             cell = await cells.read(key)
             if cell is not None:
-                value = self._encoded(action, handler) if action.state in OPEN else None
+                value = await self._encoded(action, handler, mode) if action.state in OPEN else None
                 await cells.swap([Change(key, cell.version, value)], durable=False)
         except StoreUnavailable as error:
             import logging
@@ -116,12 +118,14 @@ class Records:
             return True
         cells, key = mode.cells(self.store), self.prefix + action.id
         cell = await cells.read(key)
-        if cell is None or self._is_taken(json.loads(cell.value)):
+        if cell is None or await self._is_taken(json.loads(cell.value), mode):
             return False
-        return await cells.swap([Change(key, cell.version, self._encoded(action, handler))]) is None
+        return await cells.swap([Change(key, cell.version, await self._encoded(action, handler, mode))]) is None
 
-    def _is_taken(self, record: Mapping[str, Any]) -> bool:
-        return record["state"] == ActionState.UNDOING.value and self._is_alive(record["owner"]) is not False
+    async def _is_taken(self, record: Mapping[str, Any], mode: Mode) -> bool:
+        if record["state"] != ActionState.UNDOING.value:
+            return False
+        return await self.holder.is_alive(record["owner"], mode) is not False
 
     async def erase(self, actions: Iterable[Action], mode: Mode) -> None:
         """Delete the records of *actions* in one step, durably."""
@@ -149,21 +153,17 @@ class Records:
     async def load(self, handlers: Mapping[str, Handler], mode: Mode) -> list[tuple[Action, Handler]]:
         """Return what is written down, in order, with how it is undone."""
         cells = await pages(mode.cells(self.store), self.prefix + _ACTION)
-        found = [self._decoded(cell, handlers) for cell in cells]
+        found = [await self._decoded(cell, handlers, mode) for cell in cells]
         return sorted(found, key=lambda one: (one[0].started, one[0].position, one[0].id))
 
-    def is_left(self, header: Cell, *, named: bool) -> bool:
+    async def is_left(self, header: Cell, mode: Mode, *, named: bool) -> bool:
         """Whether the writer of *header* is dead; where that cannot be told, whether a person *named* the run."""
-        alive = self._is_alive(json.loads(header.value)["owner"])
+        alive = await self.holder.is_alive(json.loads(header.value)["owner"], mode)
         return alive is False or (alive is None and named)
-
-    def me(self) -> str | None:
-        """Return this process's owner id, or None if the store has none."""
-        return None if self.store.owners is None else self.store.owners.me()
 
     # How a record is spelled.
 
-    def _encoded(self, action: Action, handler: Handler) -> bytes:
+    async def _encoded(self, action: Action, handler: Handler, mode: Mode) -> bytes:
         names = handler.takes
         arguments = {
             name: _plain(value, f"{name} of {action.name}")
@@ -183,13 +183,13 @@ class Records:
             "started": action.started,
             "undo_in_doubt": action.undo_in_doubt,
             "error": _spelled(action.error),
-            "owner": self.me(),
+            "owner": await self.holder.me(mode),
         }
         if action.has_result and (names is None or "result" in names):
             record |= _result(action)
         return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
-    def _decoded(self, cell: Cell, handlers: Mapping[str, Handler]) -> tuple[Action, Handler]:
+    async def _decoded(self, cell: Cell, handlers: Mapping[str, Handler], mode: Mode) -> tuple[Action, Handler]:
         record = json.loads(cell.value)
         handler = handlers.get(record["handler"]) or _missing(record["handler"])
         error = record["error"]
@@ -209,18 +209,17 @@ class Records:
             group=record["group"],
             started=record["started"],
         )
-        return (self._of_the_dead(action) if self._is_alive(record["owner"]) is False else action), handler
+        dead = await self.holder.is_alive(record["owner"], mode) is False
+        return (_of_the_dead(action) if dead else action), handler
 
-    def _of_the_dead(self, action: Action) -> Action:
-        if action.state is ActionState.RUNNING:
-            return evolve(action, state=ActionState.IN_DOUBT, ended=ActionState.IN_DOUBT)
-        if action.state is ActionState.UNDOING:
-            cut = InDoubt(f"the process that undid {action.name} died", effect_id=action.id, key=action.idempotency_key)
-            return evolve(action, state=ActionState.PARKED, undo_in_doubt=True, undo_error=cut)
-        return action
 
-    def _is_alive(self, owner: str | None) -> bool | None:
-        return None if owner is None or self.store.owners is None else self.store.owners.alive(owner)
+def _of_the_dead(action: Action) -> Action:
+    if action.state is ActionState.RUNNING:
+        return evolve(action, state=ActionState.IN_DOUBT, ended=ActionState.IN_DOUBT)
+    if action.state is ActionState.UNDOING:
+        cut = InDoubt(f"the process that undid {action.name} died", effect_id=action.id, key=action.idempotency_key)
+        return evolve(action, state=ActionState.PARKED, undo_in_doubt=True, undo_error=cut)
+    return action
 
 
 def _missing(name: str) -> Handler:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from patterns.errors import InDoubt, InFlight, StoreUnavailable
 from patterns.kernel import faults
 from patterns.kernel.run import current_run
 from patterns.kernel.storage import ABSENT, Change
+from patterns.rollback.holder import Holder
 from patterns.rollback.log import UndoLog
 from patterns.rollback.machine import ActionState, SagaStatus
 from patterns.rollback.records import Records, pages, part, unpart
@@ -43,9 +45,10 @@ class Unfinished:
 
     def __init__(self, saga: Saga, store: Store | None, handlers: Mapping[str, Handler]) -> None:
         self._saga = saga
-        self._store = store
+        self._holder = None if store is None else Holder(store)
         self._handlers = handlers
         self._watched: list[Transaction] = []
+        self._lock = Lock()
 
     @property
     def _prefix(self) -> str:
@@ -53,11 +56,11 @@ class Unfinished:
 
     def new_log(self, run_id: str) -> UndoLog:
         """Return the log for a new run."""
-        if self._store is None:
+        if self._holder is None:
             return UndoLog(self._saga.clock.wall)
         run = current_run()
         tenant = part(None if run is None else run.tenant)
-        return UndoLog(self._saga.clock.wall, Records(self._store, f"{self._prefix}{tenant}/{part(run_id)}/"))
+        return UndoLog(self._saga.clock.wall, Records(self._holder, f"{self._prefix}{tenant}/{part(run_id)}/"))
 
     async def begin(self, transaction: Transaction, mode: Mode) -> None:
         """Create the run's header.
@@ -70,7 +73,7 @@ class Unfinished:
         records = transaction.log.records
         if records is None:
             return
-        header = json.dumps({"format": 1, "owner": records.me()}).encode()
+        header = json.dumps({"format": 1, "owner": await records.holder.me(mode)}).encode()
         lost = await mode.cells(records.store).swap([Change(records.prefix + _HEADER, ABSENT, header)])
         if lost is not None:
             raise InFlight(
@@ -97,25 +100,23 @@ class Unfinished:
 
     def watch(self, transaction: Transaction) -> None:
         """Keep a failed run in view until nothing of it is left."""
-        self._watched = [*self._in_view(), transaction]
-
-    def _in_view(self) -> list[Transaction]:
-        return [one for one in self._watched if not one.is_over or one.status is SagaStatus.COMPENSATION_FAILED]
+        with self._lock:
+            self._watched = [*filter(_is_unfinished, self._watched), transaction]
 
     async def found(self, run_id: str | None, mode: Mode) -> list[Transaction]:
         """Return the unfinished runs, or the one called *run_id*; those that are running are left alone."""
-        here = [one for one in self._in_view() if one.is_over and run_id in {None, one.id}]
+        here = [one for one in self._watched if one.is_over and _is_unfinished(one) and run_id in {None, one.id}]
         known = {one.log.records.prefix for one in self._watched if one.log.records is not None}
-        if self._store is None:
+        if self._holder is None:
             return here
-        headers = [
-            cell for cell in await pages(mode.cells(self._store), self._prefix) if cell.key.endswith(f"/{_HEADER}")
-        ]
-        for cell in headers:
+        cells = await pages(mode.cells(self._holder.store), self._prefix)
+        for cell in [one for one in cells if one.key.endswith(f"/{_HEADER}")]:
             prefix = cell.key.removesuffix(_HEADER)
             own_id = unpart(prefix.split("/")[-2])
-            records = Records(self._store, prefix)
-            if prefix not in known and run_id in {None, own_id} and records.is_left(cell, named=run_id is not None):
+            records = Records(self._holder, prefix)
+            if prefix in known or run_id not in {None, own_id}:
+                continue
+            if await records.is_left(cell, mode, named=run_id is not None):
                 here.append(await self._left(own_id, records, mode))
         return here
 
@@ -144,3 +145,7 @@ class Unfinished:
             logging.getLogger("patterns").warning(
                 "the records of %s are left in the store", transaction, exc_info=error
             )
+
+
+def _is_unfinished(transaction: Transaction) -> bool:
+    return not transaction.is_over or transaction.status is SagaStatus.COMPENSATION_FAILED

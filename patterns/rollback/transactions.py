@@ -65,7 +65,7 @@ class RollbackGuard(Guard):
             return outcome.unwrap()
         finally:
             stack.leave(start)
-            stack.drop_finished()
+            stack.drop_finished(extent.actions)
 
     def _undoing(self, extent: Extent, mode: Mode) -> Undoing:
         return Undoing(extent.log, mode, self._manager.words, self._manager.listeners)

@@ -468,3 +468,38 @@ def test_async_sagas_use_the_same_records(store, clock, world):
 
     assert SagaStatus.COMPENSATED is asyncio.run(main()).status
     assert ([2], []) == (world.there, keys(store))
+
+
+def test_sqlite_holds_async_sagas_without_blocking_the_loop(tmp_path, world):
+    """Two at once, one of which fails; what is left is empty."""
+    store = open_store(f"sqlite:///{tmp_path}/agent.db")
+    saga = Saga("order", store=store)
+
+    async def take_back(thing):
+        world.remove(thing)
+
+    @saga.tool(compensate=take_back)
+    async def add(thing):
+        return world.add(thing)
+
+    async def one(name, *, fails):
+        async with saga.transaction(name):
+            await asyncio.gather(*(add(f"{name}{number}") for number in range(3)))
+            if fails:
+                raise ValueError(name)
+
+    async def main():
+        await asyncio.gather(one("a", fails=False), one("b", fails=True), return_exceptions=True)
+        assert () == await saga.arecover()
+        with patterns.run("ticket-1"):
+            undo = RollbackManager("bot", store)
+            await undo.undoable(undo=lambda: None)(_later)()
+            await undo.arollback_all()
+
+    asyncio.run(main())
+    assert (["a0", "a1", "a2"], []) == (sorted(world.there), keys(store))
+    store.close()
+
+
+async def _later():
+    return 1
