@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from patterns.kernel import telemetry
@@ -12,7 +13,7 @@ from patterns.kernel.stack import Guard
 from patterns.kernel.target import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.stack import Stack
@@ -21,6 +22,9 @@ __all__ = ["Bracket", "Turnstile", "lane_for"]
 
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict, set})
 """Types known not to be awaitable; asking a type what it lacks is slow before Python 3.12."""
+
+
+_IS_FREE = attrgetter("free")
 
 
 class Bracket(Guard):
@@ -120,11 +124,11 @@ def lane_for(stack: Stack) -> Callable[..., Any] | None:
     if stack.target.kind is Kind.FUNCTION:
         if isinstance(only, Turnstile):
             return _sync_gate(stack, only)
-        return _sync_many(stack, brackets) if only is None else _sync_one(stack, only)
+        return _sync_several(stack, brackets) if only is None else _sync_one(stack, only)
     if stack.target.kind is Kind.COROUTINE:
         if isinstance(only, Turnstile):
             return _async_gate(stack, only)
-        return _async_many(stack, brackets) if only is None else _async_one(stack, only)
+        return _async_several(stack, brackets) if only is None else _async_one(stack, only)
     return None
 
 
@@ -240,6 +244,83 @@ def _async_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
     return guarded
 
 
+def _sync_several(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
+    asking = _sync_many(stack, brackets)
+    turnstiles = _turnstiles(brackets)
+    if turnstiles is None:
+        return asking
+    active, tell, gated = telemetry.active, _teller(turnstiles), [one.gated for one in turnstiles]
+    target, function = stack.target, stack.target.function
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        gates = [one.era for one in gated]
+        if active() or not all(map(_IS_FREE, gates)):
+            return asking(*args, **kwargs)
+        try:
+            value = function(*args, **kwargs)
+            kind = type(value)
+            if kind not in _PLAIN and hasattr(kind, "__await__"):
+                refuse_awaitable(target, value)
+        except BaseException as error:
+            _failed_all(list(zip(turnstiles, gates, strict=True)), error)
+            raise
+        tell(gates, value)
+        return value
+
+    return guarded
+
+
+def _async_several(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
+    asking = _async_many(stack, brackets)
+    turnstiles = _turnstiles(brackets)
+    if turnstiles is None:
+        return asking
+    active, tell, gated = telemetry.active, _teller(turnstiles), [one.gated for one in turnstiles]
+    function = stack.target.function
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        gates = [one.era for one in gated]
+        if active() or not all(map(_IS_FREE, gates)):
+            return await asking(*args, **kwargs)
+        try:
+            value = await function(*args, **kwargs)
+        except BaseException as error:
+            _failed_all(list(zip(turnstiles, gates, strict=True)), error)
+            raise
+        tell(gates, value)
+        return value
+
+    return guarded
+
+
+def _turnstiles(brackets: list[Bracket]) -> list[Turnstile] | None:
+    found = [one for one in brackets if isinstance(one, Turnstile)]
+    return found if len(found) == len(brackets) else None
+
+
+def _teller(turnstiles: list[Turnstile]) -> Callable[[list[Gate], Any], None]:
+    """Return what tells all gates, inside out, that a call returned."""
+    if all(one.now is None for one in turnstiles):
+
+        def tick(gates: list[Gate], _: Any) -> None:
+            for gate in gates[::-1]:
+                next(gate.ticks)
+
+        return tick
+
+    def tell(gates: list[Gate], value: Any) -> None:
+        for turnstile, gate in zip(turnstiles[::-1], gates[::-1], strict=True):
+            now = turnstile.now
+            if now is None or now() < gate.edge:
+                next(gate.ticks)
+            else:
+                turnstile.returned(gate, value)
+
+    return tell
+
+
 def _sync_many(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
     traced, active = SHAPES[Kind.FUNCTION](stack), telemetry.active
     target, function = stack.target, stack.target.function
@@ -296,7 +377,7 @@ def _admit_all(brackets: list[Bracket]) -> list[tuple[Bracket, Any]]:
     return permits
 
 
-def _failed_all(permits: list[tuple[Bracket, Any]], error: BaseException) -> None:
+def _failed_all(permits: Sequence[tuple[Bracket, Any]], error: BaseException) -> None:
     for bracket, permit in reversed(permits):
         if isinstance(error, Exception):
             bracket.raised(permit, error)
