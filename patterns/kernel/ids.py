@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["Ids", "Randomness", "SystemRandomness"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case
-_LENGTH = 26
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = tuple(range(120, -1, -10))
 
 
 class Randomness(Protocol):
@@ -67,8 +68,7 @@ class Ids:
     def new(self, prefix: str = "") -> str:
         """Return a new identifier, 26 characters after *prefix*."""
         number = int(self._wall() * 1000) << 80 | self._bits(80)
-        digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
-        return prefix + "".join(digits)
+        return prefix + "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
 
 
 SYSTEM_IDS = Ids()
