@@ -8,6 +8,7 @@ import pytest
 
 from patterns.errors import Refused
 from patterns.kernel.guard import Guard, attach
+from patterns.stores import open_store
 from patterns.testing import ManualClock
 
 
@@ -80,3 +81,31 @@ def replaying() -> Any:
 @pytest.fixture
 def keying() -> Any:
     return lambda function: attach(function, Keying())
+
+
+class Owners:
+    """Owners that a test can let die."""
+
+    def __init__(self) -> None:
+        self.current = "process-1"
+        self.dead: set[str] = set()
+
+    def me(self) -> str:
+        return self.current
+
+    def alive(self, owner: str, /) -> bool | None:
+        return owner not in self.dead
+
+    def die(self) -> None:
+        """Let the present process die, and be another one from now on."""
+        self.dead.add(self.current)
+        self.current = f"process-{len(self.dead) + 1}"
+
+
+@pytest.fixture
+def store():
+    """Return a store whose owners a test can let die."""
+    opened = open_store("memory://")
+    opened.owners = Owners()
+    yield opened
+    opened.close()
