@@ -297,7 +297,7 @@ class Engine:
             old=before.state,
             new=after.state,
             era=after.era,
-            reason=after.reason,
+            reason="the wait is over" if after.state is State.HALF_OPEN else after.reason,
             retry_after=after.retry_at - now if after.state is State.OPEN else None,
         )
 
