@@ -6,7 +6,7 @@ import types
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from patterns.errors import misuse
-from patterns.impact_gate.guard import CheckGuard
+from patterns.impact_gate.guard import BoundGuard, CheckGuard
 from patterns.impact_gate.model import RowImpact
 from patterns.impact_gate.options import (
     Plan,
@@ -206,7 +206,7 @@ class ImpactGate:
 
     def _imagined(
         self, function: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[CheckGuard, Call]:
+    ) -> tuple[BoundGuard, Call]:
         fresh = CheckGuard(self._settings, Plan())
         if isinstance(function, str):
             target = Target(None, Kind.BLOCK, function, f"step:{function}")
@@ -218,7 +218,7 @@ class ImpactGate:
         if record is None:
             target = Target.of(function)
             return fresh.bind(target), Call(target, args, kwargs)
-        own = [one for one in record.guards if isinstance(one, CheckGuard) and one.settings is self._settings]
+        own = [one for one in record.guards if isinstance(one, BoundGuard) and one.settings is self._settings]
         target = Target.of(record.function)
         return own[0] if own else fresh.bind(target), Call(target, args, kwargs)
 
@@ -235,11 +235,11 @@ class ImpactGate:
         return self._settings.listeners.subscribe(listener)
 
 
-async def _awaited(guard: CheckGuard, call: Call) -> Assessment:
+async def _awaited(guard: BoundGuard, call: Call) -> Assessment:
     token = call.activate()
     try:
         async with guard.settings.turns.taken(call) as late:
-            assessment, _ = await guard.assessed(call, late)
+            assessment, _ = await guard.measure.assessed(call, late)
     finally:
         call.deactivate(token)
     return assessment

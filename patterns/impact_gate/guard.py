@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
-
 from patterns.errors import ActionBlocked, Misuse, Refused, misuse
-from patterns.impact_gate.assessment import Assessment
 from patterns.impact_gate.diff import summarise
-from patterns.impact_gate.effect import NO_EFFECT, between, digest, disagreements
+from patterns.impact_gate.effect import disagreements
 from patterns.impact_gate.events import Assessed, ImpactSurprise, ReviewPassed
-from patterns.impact_gate.machine import Decision, Estimate, Level, decide, scope_of, weigh, with_undo
-from patterns.impact_gate.model import Action, estimated
-from patterns.impact_gate.rehearsal import Rehearsal, own_copy, rehearse, rehearsed_action, spread
+from patterns.impact_gate.machine import Decision
+from patterns.impact_gate.measure import Measure
+from patterns.impact_gate.rehearsal import rehearsed_action
 from patterns.impact_gate.review import reviewed
 from patterns.kernel.guard import Guard
-from patterns.kernel.settle import hook_result
 from patterns.kernel.target import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from patterns.impact_gate.diff import Diff
+    from patterns.impact_gate.assessment import Assessment
     from patterns.impact_gate.effect import Effect
-    from patterns.impact_gate.options import Baseline, Plan, Settings
+    from patterns.impact_gate.options import Plan, Settings
     from patterns.impact_gate.world import Unmeasurable
-    from patterns.kernel.binding import Selector
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.events import Event
     from patterns.kernel.target import Target
@@ -35,21 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["CheckGuard"]
 
 _GENERATORS = frozenset({Kind.GENERATOR, Kind.ASYNC_GENERATOR})
-
-
-@frozen
-class _Tried:
-    """What an action does, as far as it was tried: nothing of it is known where there is no world."""
-
-    diff: Diff | None = None
-    effect: Effect | None = None
-    simulated: Any = None
-    residual: float | None = None
-    notes: tuple[str, ...] = ()
-
-
-_NOT_TRIED = _Tried()
-_NO_IMPACT = Estimate(0.0)
 
 
 class CheckGuard(Guard):
@@ -66,10 +43,8 @@ class CheckGuard(Guard):
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings = settings
         self.plan = plan
-        self._simulate: Callable[[Mapping[str, Any]], Any] | None = None
-        self._undo: Callable[[Mapping[str, Any]], Any] | None = None
 
-    def bind(self, target: Target) -> CheckGuard:
+    def bind(self, target: Target) -> BoundGuard:
         """Return the guard for *target*.
 
         Raises:
@@ -77,14 +52,22 @@ class CheckGuard(Guard):
 
         """
         _refuse_untriable(target, self.settings, self.plan)
-        bound = CheckGuard(self.settings, self.plan)
-        bound._simulate = _selected(target, self.plan.simulate, "simulate")
-        bound._undo = _selected(target, self.plan.undo, "undo")
-        return bound
+        return BoundGuard(self.settings, self.plan, target)
 
-    @property
-    def _baseline(self) -> Baseline:
-        return self.plan.baseline or self.settings.baseline
+
+class BoundGuard(CheckGuard):
+    """The guard of one function.
+
+    Args:
+        settings: The gate's.
+        plan: The function's.
+        target: The function.
+
+    """
+
+    def __init__(self, settings: Settings, plan: Plan, target: Target) -> None:
+        super().__init__(settings, plan)
+        self.measure = Measure(settings, plan, target)
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
         """Measure, decide, ask, run, compare."""
@@ -92,8 +75,18 @@ class CheckGuard(Guard):
         if outer is not None:
             text = f"{call.name} is guarded by itself, so it cannot take part in the rehearsal of {outer}"
             raise ActionBlocked(text, call=call.name, assessment=None)
+        if self.measure.tries:
+            return await self._in_turns(call, proceed)
+        assessment, _ = await self.measure.assessed(call)
+        self._report(call, assessment)
+        if assessment.decision is not Decision.PROCEED:
+            await self._review(call, assessment)
+            self._passed(call, assessment)
+        return await proceed()
+
+    async def _in_turns(self, call: Call, proceed: Proceed) -> Any:
         async with self.settings.turns.taken(call) as late:
-            assessment, effect = await self.assessed(call, late)
+            assessment, effect = await self.measure.assessed(call, late)
             self._report(call, assessment)
             if assessment.decision is Decision.PROCEED and self._stays(call):
                 return await self._run(call, proceed, effect)
@@ -102,21 +95,24 @@ class CheckGuard(Guard):
         await self._review(call, assessment)
         async with self.settings.turns.taken(call) as late:
             await self._still_the_same(call, assessment, late)
-            event = ReviewPassed(source=self.settings.name, at=self.settings.clock.wall(), assessment=assessment)
-            self._tell(call, event)
+            self._passed(call, assessment)
             if self._stays(call):
                 return await self._run(call, proceed, effect)
         return await self._run(call, proceed, effect)
 
     def _stays(self, call: Call) -> bool:
         """Whether the call keeps its turn while it runs: it acts in the world alone, and is not a consumer's affair."""
-        return self._simulate is None and not call.target.one_shot
+        return not self.measure.simulates and not call.target.one_shot
 
     def _report(self, call: Call, assessment: Assessment) -> None:
         self._tell(call, Assessed(source=self.settings.name, at=self.settings.clock.wall(), assessment=assessment))
         if call.trace is not None:
             call.note(gate__decision=str(assessment.decision), gate__impact=assessment.impact)
             call.note(gate__level=str(assessment.level), gate__scope=str(assessment.scope))
+
+    def _passed(self, call: Call, assessment: Assessment) -> None:
+        event = ReviewPassed(source=self.settings.name, at=self.settings.clock.wall(), assessment=assessment)
+        self._tell(call, event)
 
     def _tell(self, call: Call, event: Event) -> None:
         call.events.append(event)
@@ -138,7 +134,7 @@ class CheckGuard(Guard):
         """Measure again: what was reviewed must be what runs, however long the review took."""
         if reviewed.effect is None:
             return
-        again, _ = await self.assessed(call, late)
+        again, _ = await self.measure.assessed(call, late)
         if again.effect != reviewed.effect:
             raise _blocked(
                 call, again, "it no longer does what was reviewed; if only time stamps differ, name them in volatile="
@@ -171,126 +167,6 @@ class CheckGuard(Guard):
                 ),
             )
 
-    # Measuring
-
-    async def assessed(self, call: Call, late: Unmeasurable | None = None) -> tuple[Assessment, Effect | None]:
-        """Return what is found out about *call*, and its whole effect if it was tried.
-
-        Args:
-            call: Which call.
-            late: Why it cannot be tried at all.
-
-        """
-        arguments = call.arguments
-        if late is not None:
-            return self._unknown(call, late), None
-        try:
-            return await self._measured(call, arguments)
-        except Misuse:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the gate does not know the impact
-            return self._unknown(call, error), None
-
-    def _unknown(self, call: Call, error: Exception) -> Assessment:
-        text = str(error) or repr(error)
-        return Assessment(
-            action=call.name,
-            proposed=1.0,
-            impact=1.0,
-            level=Level.CRITICAL,
-            decision=Decision(self.settings.on_error),
-            error=text,
-            cause=error,
-        )
-
-    async def _measured(self, call: Call, arguments: Mapping[str, Any]) -> tuple[Assessment, Effect | None]:
-        tried = await self._try(call, arguments, original=True)
-        action = _action(call, call.name, arguments, tried)
-        proposed = await self._asked(call, action)
-        instead, divergence, diff = await self._against_baseline(call, action, proposed, tried)
-        estimate = with_undo(weigh(proposed, instead, divergence), tried.residual)
-        scope = scope_of(diff)
-        verdict = decide(estimate, self.settings.thresholds, scope)
-        world = self.settings.world
-        assessment = Assessment(
-            action=call.name,
-            proposed=proposed.impact,
-            counterfactual=instead.impact,
-            divergence=None if divergence is None else divergence.impact,
-            impact=verdict.impact,
-            uncertainty=verdict.highest - verdict.impact,
-            level=verdict.level,
-            decision=verdict.decision,
-            scope=scope,
-            baseline=self._baseline if isinstance(self._baseline, str) else _name(self._baseline),
-            diff=diff,
-            residual=tried.residual,
-            effect=None if tried.effect is None or world is None else digest(tried.effect, world.lens),
-            reasons=verdict.reasons + tried.notes,
-        )
-        return assessment, tried.effect
-
-    async def _asked(self, call: Call, action: Action) -> Estimate:
-        return estimated(await hook_result(self.settings.model(action), call, "model"))
-
-    async def _against_baseline(
-        self, call: Call, action: Action, proposed: Estimate, tried: _Tried
-    ) -> tuple[Estimate, Estimate | None, Diff | None]:
-        """Return the impact of the baseline, the divergence from it, and the diff of the two worlds."""
-        if isinstance(self._baseline, str):
-            return _NO_IMPACT, None if tried.diff is None else proposed, tried.diff
-        wanted = self._baseline(evolve(action, diff=None, simulated=None))
-        other = await self._try(call, wanted.arguments, original=False)
-        instead = await self._asked(call, _action(call, wanted.name, wanted.arguments, other))
-        world = self.settings.world
-        if world is None or tried.effect is None:
-            return instead, None, None
-        diff = summarise(between(other.effect or NO_EFFECT, tried.effect), world.lens)
-        return instead, await self._asked(call, evolve(action, diff=diff)), diff
-
-    async def _try(self, call: Call, arguments: Mapping[str, Any], *, original: bool) -> _Tried:
-        world, simulate = self.settings.world, self._simulate
-        if world is None or (simulate is None and call.target.is_block):
-            if simulate is None:
-                return _NOT_TRIED
-            return _Tried(simulated=await hook_result(simulate(own_copy(arguments)), call, "simulate"))
-        undo = None if self._undo is None or not original else partial(self._undo, own_copy(arguments))
-        act = self._act(call, None if original else arguments)
-        found: Rehearsal = await rehearse(call, world, act, undo=undo, expected=self.plan.expected)
-        return _Tried(
-            diff=summarise(found.effect, world.lens),
-            effect=found.effect,
-            simulated=None if simulate is None else found.returned,
-            residual=found.residual,
-            notes=found.notes,
-        )
-
-    def _act(self, call: Call, others: Mapping[str, Any] | None) -> Callable[[], Any]:
-        """Return the call itself, or the call with *others* as arguments, on arguments of its own."""
-        if self._simulate is not None:
-            return partial(self._simulate, own_copy(call.arguments if others is None else others))
-        if others is not None:
-            args, kwargs = spread(call.target.function, call.arguments, own_copy(others))
-            return partial(call.target.function, *args, **kwargs)
-        own_copy(call.arguments)  # names the argument that cannot be copied
-        positional = own_copy({str(place): value for place, value in enumerate(call.args)})
-        return partial(call.target.function, *positional.values(), **own_copy(call.kwargs))
-
-
-def _action(call: Call, name: str, arguments: Mapping[str, Any], tried: _Tried) -> Action:
-    return Action(name=name, arguments=arguments, run=call.run, diff=tried.diff, simulated=tried.simulated)
-
-
-def _selected(
-    target: Target, function: Callable[..., Any] | None, option: str
-) -> Callable[[Mapping[str, Any]], Any] | None:
-    if function is None:
-        return None
-    if target.is_block:
-        return lambda facts: function(**facts)
-    selector: Selector = target.binder.selector(function, option=option)
-    return selector
-
 
 def _refuse_untriable(target: Target, settings: Settings, plan: Plan) -> None:
     if settings.world is None:
@@ -317,7 +193,3 @@ def _blocked(call: Call, assessment: Assessment, what: str) -> ActionBlocked:
     error = ActionBlocked(f"{call.name} did not run: {what} ({assessment})", call=call.name, assessment=assessment)
     error.__cause__ = assessment.cause
     return error
-
-
-def _name(function: object) -> str:
-    return getattr(function, "__name__", type(function).__name__)
