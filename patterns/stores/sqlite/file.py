@@ -39,7 +39,7 @@ _SCHEMA = (
 
 _OLDEST = (3, 24, 0)
 _CHECK_EVERY = 0.1  # seconds; looking a path up costs a tenth of a transaction
-_FIRST_PAUSE, _LAST_PAUSE = 0.0001, 0.002
+_FIRST_PAUSE, _LAST_PAUSE = 0.0001, 0.001
 
 # Primary result code -> what is wrong, what helps.
 _PROBLEMS = {
