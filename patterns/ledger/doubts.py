@@ -76,9 +76,10 @@ def in_doubt(record: Record, name: str, more: str = "") -> InDoubt:
         f"ledger.resolve({record.id!r}, failed='why')",
         f"ledger.resolve({record.id!r}, retry=True)",
     )
-    short = record.id.rpartition("/")[2][:12]
+    short, tool = record.id.rpartition("/")[2][:12], record.tool.rpartition(".")[2]
+    told = f"{why}; {more}" if more else why
     return InDoubt(
-        f"nobody knows whether {record.tool.rpartition('.')[2]} happened ({why}{'; ' + more if more else ''}); find out, then say so with"
+        f"nobody knows whether {tool} happened ({told}); find out, then say so with"
         f" ledger.resolve({short!r}, ...) or: patterns ledger resolve {short}",
         call=name,
         effect_id=record.id,
