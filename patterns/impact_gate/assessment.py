@@ -18,7 +18,7 @@ _REASONS_IN_TEXT = 4
 _LARGEST = sys.float_info.max
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Assessment:
     """What the gate found out about one action, and what it decided.
 
@@ -56,12 +56,15 @@ class Assessment:
     effect: str | None = None
     reasons: tuple[str, ...] = ()
     error: str | None = None
-    cause: BaseException | None = field(default=None, repr=False, eq=False)
+    cause: BaseException | None = field(default=None, eq=False)
 
     @property
     def delta(self) -> float:
         """``abs(proposed - counterfactual)``."""
         return abs(self.proposed - self.counterfactual)
+
+    def __repr__(self) -> str:
+        return f"<Assessment {self}>"  # ends up in logs, where rows have no business
 
     def __str__(self) -> str:
         if self.error is not None:

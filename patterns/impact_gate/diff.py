@@ -82,7 +82,7 @@ class RowDiff:
     values: Mapping[str, tuple[str | None, str | None]]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Diff:
     """What an action does to the world: exact counts per table, and at most some rows in full.
 
@@ -98,6 +98,12 @@ class Diff:
     sample: tuple[RowDiff, ...] = ()
     schema: tuple[str, ...] = ()
     uncovered: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Diff {self}>"  # ends up in logs, where rows have no business
+
+    def __str__(self) -> str:
+        return "; ".join(self.sentences()) or "nothing"
 
     @property
     def rows(self) -> int:

@@ -293,6 +293,18 @@ def test_an_assessment_with_a_diff_is_plain_data(on: SqlWorld, closing_accounts)
     assert 64 == len(told["effect"])
 
 
+def test_no_row_is_in_the_repr(on: SqlWorld, closing_accounts):
+    """Logs and explanations show reprs; values belong to those who ask for the sample."""
+    gate = ImpactGate(world=on)
+    found = gate.assess(closing_accounts(gate, on), 2)
+    assert found.diff.sample[0].values["email"] == ("0@x", None)
+    assert "@x" not in repr(found) + repr(found.diff)
+    assert (
+        "<Diff deletes 8 of 200 lines; deletes 4 of 100 orders; inserts 4 journal; deletes 2 of 50 customers>"
+        == repr(found.diff)
+    )
+
+
 def test_the_gate_refuses_before_the_commit_point(on: SqlWorld, closing_accounts):
     """What other guards handed over for the commit is not written when the gate refuses."""
     from patterns.kernel.commit import Intent
