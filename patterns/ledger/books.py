@@ -66,11 +66,14 @@ class Books:
 
     # Who we are, and who is alive
 
+    def still_me(self) -> str | None:
+        """Return this process's owner id, or None if it is time to ask."""
+        owner, process, asked = self._me
+        return owner if process == os.getpid() and self.clock.now() - asked < _ASK_AGAIN else None
+
     async def me(self, *, asynchronous: bool) -> str:
         """Return this process's owner id."""
-        owner, process, asked = self._me
-        if process == os.getpid() and self.clock.now() - asked < _ASK_AGAIN:
-            return owner
+        owner, process, _ = self._me
         owners = self.store.owners
         if owners is None:
             new = owner if process == os.getpid() else self._ids.new()
@@ -97,9 +100,10 @@ class Books:
 
     # Records
 
-    def recall(self, key: str) -> Record | None:
-        """Return the record at *key* if it is known to be settled, without asking the store."""
-        return self._settled.get(key)
+    async def recall(self, cells: AsyncCells, key: str) -> tuple[Record | None, int]:
+        """Return the record at *key* and its version; one that is known to be settled without asking the store."""
+        known = self._settled.get(key) if self._cached else None
+        return await self.read(cells, key) if known is None else (known, ABSENT)
 
     async def read(self, cells: AsyncCells, key: str) -> tuple[Record | None, int]:
         """Return the record at *key* and its version."""
@@ -107,11 +111,12 @@ class Books:
         if cell is None:
             return None, ABSENT
         record = read_record(cell)
-        self._remember(key, record)
+        if self._cached:
+            self._remember(key, record)
         return record, cell.version
 
     def _remember(self, key: str, record: Record) -> None:
-        if not self._cached or not record.is_settled or len(record.result or "") > _LARGEST_CACHED:
+        if not record.is_settled or len(record.result or "") > _LARGEST_CACHED:
             return
         self._settled[key] = record
         while len(self._settled) > self._cached:

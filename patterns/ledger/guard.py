@@ -16,7 +16,7 @@ from patterns.ledger import announcements
 from patterns.ledger.annotations import declared_classes, refuse_unrecordable
 from patterns.ledger.books import Handling
 from patterns.ledger.failures import Meaning
-from patterns.ledger.machine import Doubt, Fail, Free, Moved, News, Refusal, Settle, TakeBack
+from patterns.ledger.machine import Doubt, Fail, Free, Moved, News, Refusal, Settle, TakeBack, is_replay
 from patterns.ledger.meeting import Meeting
 from patterns.ledger.raised import describe, rebuild, text_of
 from patterns.ledger.record import Record, State
@@ -50,7 +50,7 @@ class OnceGuard(Guard):
 
     def __init__(self, handling: Handling, telling: Telling, keys: Keys | None = None) -> None:
         self._handling = handling
-        self._books = handling.books
+        self.books = handling.books
         self._telling = telling
         self._keys = keys
 
@@ -72,12 +72,12 @@ class OnceGuard(Guard):
         if not target.is_block:
             refuse_unrecordable(target)
         policy = self._handling.policy.bound_to(target)
-        keys = self._telling.keys_of(target, self._books.name, policy.guarantee.text)
+        keys = self._telling.keys_of(target, self.books.name, policy.guarantee.text)
         classes = Classes(lambda: declared_classes(target.function))
-        return OnceGuard(Handling(self._books, policy, classes), self._telling, keys)
+        return OnceGuard(Handling(self.books, policy, classes), self._telling, keys)
 
-    def approach(self, call: Call) -> tuple[Effect, Meeting]:
-        """Return the effect that *call* is, and the call's way to it.
+    def approach(self, call: Call) -> tuple[Effect, AsyncCells]:
+        """Return the effect that *call* is, and the store in the call's colour.
 
         Raises:
             ScopeRequired: It belongs to no run and has no key.
@@ -88,26 +88,34 @@ class OnceGuard(Guard):
         if self._keys is None:
             raise AssertionError("a guard is bound to its target before the first call")
         effect = self._keys.effect_of(call)
-        _refuse_echo(call, effect, self._books.store)
-        return effect, Meeting(self._handling, effect, call, cells_of(self._books.store, call))
+        _refuse_echo(call, effect, self.books.store)
+        return effect, cells_of(self.books.store, call)
+
+    def meeting(self, call: Call, effect: Effect, cells: AsyncCells) -> Meeting:
+        """Return the call's way to its effect."""
+        return Meeting(self._handling, effect, call, cells)
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the effect, or wait for who runs it, or hand out what is recorded."""
-        effect, meeting = self.approach(call)
-        cells = meeting.cells
+        effect, cells = self.approach(call)
+        record, seen = await self.books.recall(cells, effect.cell)
+        if record is not None and is_replay(record, effect.fingerprint):
+            return self.replay(call, effect, record)
+        meeting = self.meeting(call, effect, cells)
         while True:
-            met = await meeting.meet()
+            met = await meeting.meet(record, seen)
             if isinstance(met, Record):
                 return self.replay(call, effect, met)
             outcome = await self._attempt(call, effect, met, cells, proceed)
             if outcome is not None:
                 return outcome.unwrap()
+            record, seen = await self.books.read(cells, effect.cell)
 
     async def _attempt(
         self, call: Call, effect: Effect, attempt: Attempt, cells: AsyncCells, proceed: Proceed
     ) -> Outcome | None:
         """Return how the call ended, or None if somebody else was quicker to claim the effect."""
-        record, store = attempt.record, self._books.store
+        record, store = attempt.record, self.books.store
         back = TakeBack(fence=record.fence, owner=record.owner or "")
 
         async def back_again() -> None:
@@ -140,7 +148,7 @@ class OnceGuard(Guard):
             return self.report_of(outcome, record)
         except BaseException as interruption:
             doubt = Doubt(fence=record.fence, owner=record.owner or "", why=text_of(interruption))
-            self._books.unsettled[effect.cell] = doubt
+            self.books.unsettled[effect.cell] = doubt
             raise
 
     def report_of(self, outcome: Outcome, record: Record) -> Report:
@@ -167,7 +175,7 @@ class OnceGuard(Guard):
 
         Whatever happens to it, the caller gets what the body returned or raised.
         """
-        books, record = self._books, attempt.record
+        books, record = self.books, attempt.record
         faults.reach("ledger.settle.before")
         try:
             answer = await books.settle(cells, effect.cell, record, attempt.seen, report)
@@ -186,11 +194,11 @@ class OnceGuard(Guard):
         if call.trace is not None:
             call.note(ledger__result=_RESULTS[news], ledger__key_hash=effect.hash)
         if isinstance(answer, Refusal):
-            announcements.unsettled(self._books, claimed, answer.reason.value, call)
+            announcements.unsettled(self.books, claimed, answer.reason.value, call)
         elif answer.record is not None and news is News.LATE:
-            announcements.reported_late(self._books, answer.record, claimed.fence, call)
+            announcements.reported_late(self.books, answer.record, claimed.fence, call)
         elif answer.record is not None and news is not News.TAKEN_BACK:
-            announcements.recorded(self._books, answer.record, call)
+            announcements.recorded(self.books, answer.record, call)
 
     # Replaying
 
@@ -201,7 +209,7 @@ class OnceGuard(Guard):
         if call.trace is not None:
             call.note(ledger__result="replayed", ledger__key_hash=effect.hash)
             call.trace.link(record.trace, "replay_of")
-        announcements.replayed(self._books, record, call)
+        announcements.replayed(self.books, record, call)
         if record.state is State.DONE:
             return replayed_result(record, self._handling.classes, call.name)
         error = rebuild(record, self._handling.classes) if record.state is State.FAILED else _void(record, call)
@@ -253,6 +261,6 @@ def _refuse_echo(call: Call, effect: Effect, store: Store) -> None:
                 call=call.name,
                 holder=caller.id,
                 until=None,
-                effect_id=effect.identity.id,
+                effect_id=effect.id,
             )
         caller = caller.parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,30 +66,49 @@ def key_label(key: Any) -> str:
     return key if isinstance(key, str) else encode(key, path="key").decode()
 
 
-@frozen
+@frozen(slots=False)
 class Effect:
     """One call's effect.
 
     Attributes:
-        identity: What its record begins with.
+        id: Names it for people.
         cell: The store key of its record.
+        fingerprint: Digest of the arguments.
         downstream: The key that tells a provider that two requests are one.
         resources: Store keys of what it must have for itself while it is open.
 
     """
 
-    identity: Identity
+    id: str
     cell: str
+    fingerprint: str
     downstream: str
-    resources: tuple[str, ...] = ()
+    resources: tuple[str, ...]
+    _keys: Keys
+    _run: Run | None
+    _key: str | None
 
     @property
     def hash(self) -> str:
         """What telemetry may know of the key."""
-        return self.identity.id[-32:-16]
+        return self.id[-32:-16]
+
+    def identity(self) -> Identity:
+        """Return what a new record of it begins with."""
+        run, keys = self._run, self._keys
+        return Identity(
+            id=self.id,
+            tool=keys.tool,
+            key=self._key,
+            tenant=None if run is None else run.tenant,
+            run=() if run is None or keys.across_runs else run.path,
+            distinct=() if run is None else run.distinct,
+            fingerprint=self.fingerprint,
+            guarantee=keys.guarantee,
+        )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Keys:
     """How the effects of one target are told apart; made once per target by `of`.
 
@@ -143,20 +162,16 @@ class Keys:
         hashed = shared.copy()
         hashed.update(prints.encode() if key is None else b"key:" + key.spelled)
         digest = hashed.hexdigest()
-        identity = Identity(
-            id=place + digest[:32],
-            tool=self.tool,
-            key=None if key is None else key.label,
-            tenant=tenant,
-            run=path,
-            distinct=distinct,
-            fingerprint=prints,
-            guarantee=self.guarantee,
-        )
+        name = place + digest[:32]
         # Other arguments under a freed key are another request to the provider.
         downstream = digest if key is None else sha256(f"{digest}{prints}".encode()).hexdigest()
         resources = self._resources(tenant, arguments) if self.conflict_on else ()
-        return Effect(identity, f"ledger/{self.ledger}/effect/{identity.id}", downstream[:32], resources)
+        label = None if key is None else key.label
+        return Effect(name, self._prefix + name, prints, downstream[:32], resources, self, run, label)
+
+    @cached_property
+    def _prefix(self) -> str:
+        return effects_prefix(self.ledger)
 
     def _key_of(self, arguments: Mapping[str, Any]) -> _Key:
         value = self.fixed if self.select is None else self.select(arguments)

@@ -43,9 +43,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from patterns.ledger.record import Guarantee, Identity, Record, State
+from patterns.ledger.record import SETTLED, Guarantee, Identity, Record, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +69,7 @@ __all__ = [
     "Settle",
     "TakeBack",
     "Verdict",
+    "is_replay",
     "step",
 ]
 
@@ -114,7 +115,7 @@ class Verdict(Enum):
     GIVEN_UP = "given_up"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Ask:
     """Somebody wants the effect, and a person is to decide first."""
 
@@ -122,14 +123,14 @@ class Ask:
     approval: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Approve:
     """The person agreed."""
 
     approval: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Cancel:
     """The effect is not wanted any more, or was denied."""
 
@@ -137,7 +138,7 @@ class Cancel:
     note: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Claim:
     """*owner* is about to run the effect."""
 
@@ -147,7 +148,7 @@ class Claim:
     resources: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class TakeBack:
     """The body was never entered."""
 
@@ -155,7 +156,7 @@ class TakeBack:
     owner: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Settle:
     """It ran and returned."""
 
@@ -164,7 +165,7 @@ class Settle:
     result: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Fail:
     """It ran and failed for good."""
 
@@ -173,7 +174,7 @@ class Fail:
     error: Mapping[str, Any]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Free:
     """It ran and is known to have had no effect."""
 
@@ -182,7 +183,7 @@ class Free:
     error: Mapping[str, Any]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Doubt:
     """It ran, is over, and may or may not have had its effect."""
 
@@ -191,7 +192,7 @@ class Doubt:
     why: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Gone:
     """*owner* is dead, or, if that is not *proven*, is believed to be."""
 
@@ -199,7 +200,7 @@ class Gone:
     proven: bool = True
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Decide:
     """A person or a query found out what became of it."""
 
@@ -228,7 +229,7 @@ OPERATIONS: tuple[type[Operation], ...] = (
 )
 
 
-@frozen
+@frozen(slots=False)
 class Moved:
     """The record as it is to be; None if it is to be forgotten."""
 
@@ -272,7 +273,7 @@ def _approve(record: Record | None, approve: Approve, now: float) -> Moved | Ref
         return Refusal(Reason.UNKNOWN)
     if record.state is not State.PENDING or record.approval != approve.approval:
         return Refusal(Reason.ILLEGAL)
-    return Moved(evolve(record, state=State.READY, changed=now), News.APPROVED)
+    return Moved(record.changed_to(state=State.READY, changed=now), News.APPROVED)
 
 
 def _cancel(record: Record | None, cancel: Cancel, now: float) -> Moved | Refusal:
@@ -281,7 +282,7 @@ def _cancel(record: Record | None, cancel: Cancel, now: float) -> Moved | Refusa
     if record.state not in (State.PENDING, State.READY):
         return Refusal(Reason.ILLEGAL)
     noted = _noted(record, "cancelled", cancel.by, cancel.note, now)
-    return Moved(evolve(noted, state=State.VOID, changed=now), News.VOID)
+    return Moved(noted.changed_to(state=State.VOID, changed=now), News.VOID)
 
 
 def _claim(record: Record | None, claim: Claim, now: float) -> Moved | Refusal:
@@ -308,8 +309,7 @@ def _claim(record: Record | None, claim: Claim, now: float) -> Moved | Refusal:
 
 
 def _next_attempt(record: Record, claim: Claim, now: float) -> Moved:
-    started = evolve(
-        record,
+    started = record.changed_to(
         identity=claim.identity,
         state=State.RUNNING,
         fence=record.fence + 1,
@@ -348,6 +348,11 @@ _REFUSALS = {
 }
 
 
+def is_replay(record: Record, fingerprint: str) -> bool:
+    """Whether a claim is refused because *record* is its settled effect: what `step` says, without a claim."""
+    return record.state in SETTLED and record.identity.fingerprint == fingerprint
+
+
 def _refuse_claim(record: Record, identity: Identity) -> Refusal:
     return _REFUSALS[record.state] if _same(record.identity, identity) else Refusal(Reason.CONFLICT)
 
@@ -365,9 +370,11 @@ def _take_back(record: Record | None, back: TakeBack, now: float) -> Moved | Ref
 def _rested(record: Record, now: float) -> Record:
     """Return *record* as it is when its latest attempt had no effect."""
     if record.repeats:
-        return evolve(record, state=State.IN_DOUBT, over=True, changed=now, doubt="an earlier attempt may have run")
+        return record.changed_to(state=State.IN_DOUBT, over=True, changed=now, doubt="an earlier attempt may have run")
     # Without an owner, so that nobody can report for this attempt again.
-    return evolve(record, state=State.READY, owner=None, over=True, first=None, changed=now, doubt=None, resources=())
+    return record.changed_to(
+        state=State.READY, owner=None, over=True, first=None, changed=now, doubt=None, resources=()
+    )
 
 
 # Reports of an attempt
@@ -382,8 +389,8 @@ def _settle(record: Record | None, report: Settle, now: float) -> Moved | Refusa
         return Refusal(Reason.UNKNOWN)
     if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT, State.READY):
         return _evidence(record, report, now)
-    done = evolve(
-        record, state=State.DONE, over=True, changed=now, result=report.result, error=None, doubt=None, resources=()
+    done = record.changed_to(
+        state=State.DONE, over=True, changed=now, result=report.result, error=None, doubt=None, resources=()
     )
     return Moved(done, News.DONE)
 
@@ -393,7 +400,7 @@ def _fail(record: Record | None, report: Fail, now: float) -> Moved | Refusal:
         return Refusal(Reason.UNKNOWN)
     if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT, State.READY):
         return _evidence(record, report, now)
-    failed = evolve(record, state=State.FAILED, over=True, changed=now, error=report.error, doubt=None, resources=())
+    failed = record.changed_to(state=State.FAILED, over=True, changed=now, error=report.error, doubt=None, resources=())
     return Moved(failed, News.FAILED)
 
 
@@ -402,7 +409,7 @@ def _free(record: Record | None, report: Free, now: float) -> Moved | Refusal:
         return Refusal(Reason.UNKNOWN)
     if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT):
         return _evidence(record, report, now)
-    return Moved(_rested(evolve(record, error=report.error), now), News.FREED)
+    return Moved(_rested(record.changed_to(error=report.error), now), News.FREED)
 
 
 def _doubt(record: Record | None, report: Doubt, now: float) -> Moved | Refusal:
@@ -410,7 +417,7 @@ def _doubt(record: Record | None, report: Doubt, now: float) -> Moved | Refusal:
         return Refusal(Reason.UNKNOWN)
     if not _own(record, report) or record.state not in (State.RUNNING, State.IN_DOUBT):
         return _evidence(record, report, now)
-    return Moved(evolve(record, state=State.IN_DOUBT, over=True, changed=now, doubt=report.why), News.IN_DOUBT)
+    return Moved(record.changed_to(state=State.IN_DOUBT, over=True, changed=now, doubt=report.why), News.IN_DOUBT)
 
 
 def _evidence(record: Record, report: Report, now: float) -> Moved:
@@ -424,7 +431,7 @@ def _evidence(record: Record, report: Report, now: float) -> Moved:
             seen |= {"outcome": "freed", "error": report.error}
         case Doubt():
             seen |= {"outcome": "in_doubt", "doubt": report.why}
-    return Moved(evolve(record, late=(*record.late, seen)[:_MOST_KEPT]), News.LATE)
+    return Moved(record.changed_to(late=(*record.late, seen)[:_MOST_KEPT]), News.LATE)
 
 
 # What others find out
@@ -438,7 +445,7 @@ def _gone(record: Record | None, gone: Gone, now: float) -> Moved | Refusal:
         return Refusal(Reason.ILLEGAL)
     why = record.doubt or f"its owner {gone.owner} {'died' if gone.proven else 'may have died'} while it was running"
     over = record.over or gone.proven
-    return Moved(evolve(record, state=State.IN_DOUBT, over=over, changed=now, doubt=why), News.IN_DOUBT)
+    return Moved(record.changed_to(state=State.IN_DOUBT, over=over, changed=now, doubt=why), News.IN_DOUBT)
 
 
 def _decide(record: Record | None, decide: Decide, now: float) -> Moved | Refusal:
@@ -458,20 +465,22 @@ def _decided(record: Record, decide: Decide, now: float) -> Record:
     match decide.verdict:
         case Verdict.HAPPENED:
             result = "null" if decide.result is None else decide.result
-            return evolve(record, state=State.DONE, changed=now, result=result, doubt=None, resources=())
+            return record.changed_to(state=State.DONE, changed=now, result=result, doubt=None, resources=())
         case Verdict.FAILED:
-            return evolve(record, state=State.FAILED, changed=now, error=decide.error, doubt=None, resources=())
+            return record.changed_to(state=State.FAILED, changed=now, error=decide.error, doubt=None, resources=())
         case Verdict.DID_NOT_HAPPEN:
             # The owner stays: should it be alive after all, what it reports before the next attempt is the truth.
             # Forced, it may be running still, and the record goes on saying so.
-            return evolve(record, state=State.READY, first=None, changed=now, doubt=None, repeats=False, resources=())
+            return record.changed_to(
+                state=State.READY, first=None, changed=now, doubt=None, repeats=False, resources=()
+            )
         case Verdict.GIVEN_UP:
-            return evolve(record, state=State.VOID, changed=now, resources=())
+            return record.changed_to(state=State.VOID, changed=now, resources=())
 
 
 def _noted(record: Record, what: str, by: str | None, note: str, now: float) -> Record:
     entry = {"at": now, "what": what, "by": by, "note": note}
-    return evolve(record, notes=(*record.notes, entry)[:_MOST_KEPT])
+    return record.changed_to(notes=(*record.notes, entry)[:_MOST_KEPT])
 
 
 _RULES: dict[type[Operation], Callable[[Record | None, Any, float], Moved | Refusal]] = {

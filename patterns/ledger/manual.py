@@ -51,7 +51,7 @@ class _Begun:
     ) -> None:
         self.fresh = attempt is not None
         self.result = result
-        self.id = effect.identity.id
+        self.id = effect.id
         self.idempotency_key = effect.downstream
         self.fence = call.fence
         self._guard = guard
@@ -156,16 +156,17 @@ async def begin(guard: OnceGuard, name: str, facts: dict[str, Any], *, asynchron
     """
     target = Target(None, Kind.ASYNC_BLOCK if asynchronous else Kind.BLOCK, name, f"step:{name}")
     bound, call = guard.bind(target), Call(target, (), facts)
-    effect, meeting = bound.approach(call)
+    effect, cells = bound.approach(call)
+    meeting = bound.meeting(call, effect, cells)
     kind = AsyncBegun if asynchronous else Begun
     while True:
-        met = await meeting.meet()
+        met = await meeting.meet(*await guard.books.read(cells, effect.cell))
         if isinstance(met, Record):
-            return kind(bound, call, effect, cells=meeting.cells, result=bound.replay(call, effect, met))
-        claimed = meeting.cells.swap(met.changes)
-        if await call.shield(_awaited(claimed), suspends=meeting.cells.suspends) is None:
+            return kind(bound, call, effect, cells=cells, result=bound.replay(call, effect, met))
+        claimed = cells.swap(met.changes)
+        if await call.shield(_awaited(claimed), suspends=cells.suspends) is None:
             call.idempotency_key, call.fence = effect.downstream, met.record.fence
-            return kind(bound, call, effect, cells=meeting.cells, attempt=met)
+            return kind(bound, call, effect, cells=cells, attempt=met)
 
 
 async def _awaited(swap: Any) -> Any:

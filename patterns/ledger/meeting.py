@@ -61,8 +61,12 @@ class Meeting:
         self._asynchronous = call.target.asynchronous
         self._patience: Patience | None = None
 
-    async def meet(self) -> Attempt | Record:
+    async def meet(self, record: Record | None, seen: int) -> Attempt | Record:
         """Return the attempt to make, or the settled record.
+
+        Args:
+            record: What is known of the effect.
+            seen: The version of that.
 
         Raises:
             KeyConflict: The key belongs to a call with other arguments.
@@ -72,10 +76,12 @@ class Meeting:
 
         """
         books, effect = self._books, self._effect
-        owner = await books.me(asynchronous=self._asynchronous)
-        claim = Claim(identity=effect.identity, owner=owner, trace=self._call.traceparent, resources=effect.resources)
-        known = books.recall(effect.cell)
-        record, seen = await books.read(self.cells, effect.cell) if known is None else (known, ABSENT)
+        claim = Claim(
+            identity=effect.identity(),
+            owner=books.still_me() or await books.me(asynchronous=self._asynchronous),
+            trace=self._call.traceparent,
+            resources=effect.resources,
+        )
         while True:
             answer = step(record, claim, books.now())
             if isinstance(answer, Moved):
@@ -175,7 +181,7 @@ class Meeting:
 
     async def _take(self, resource: str) -> Change:
         """Return the change that takes *resource*, waiting for a running holder."""
-        mine = self._effect.identity.id
+        mine = self._effect.id
         prefix = self._effect.cell.removesuffix(mine)
         while True:
             cell = await self.cells.read(resource)

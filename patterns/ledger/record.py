@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from enum import Enum
+from functools import cached_property
+from json.encoder import encode_basestring_ascii as _text
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["OPEN", "SETTLED", "Guarantee", "Identity", "Record", "State"]
+__all__ = ["OPEN", "SETTLED", "Guarantee", "Identity", "Record", "State", "member", "texts"]
 
 
 class State(Enum):
@@ -65,7 +67,10 @@ class Guarantee:
         return self.kind == "keyed" and self.window is not None and since is not None and 0 <= since < self.window
 
 
-@frozen(kw_only=True)
+# Without slots, which makes them cheaper to build and to copy; every call builds some.
+
+
+@frozen(kw_only=True, slots=False)
 class Identity:
     """Which effect it is; never changes once the effect has begun.
 
@@ -90,8 +95,28 @@ class Identity:
     fingerprint: str
     guarantee: str
 
+    @cached_property
+    def json(self) -> str:
+        """Its facts as members of a JSON object; made once, written with every change of the record."""
+        return (
+            f'"id":{_text(self.id)},"tool":{_text(self.tool)},"fingerprint":{_text(self.fingerprint)}'
+            f',"guarantee":{_text(self.guarantee)},"run":{texts(self.run)}'
+            f"{member('tenant', self.tenant)}{member('key', self.key)}"
+            + (f',"distinct":{texts(self.distinct)}' if self.distinct else "")
+        )
 
-@frozen(kw_only=True)
+
+def texts(values: Iterable[str]) -> str:
+    """Return *values* as a JSON array."""
+    return f"[{','.join(map(_text, values))}]"
+
+
+def member(name: str, value: str | None) -> str:
+    """Return a further member of a JSON object, or nothing."""
+    return "" if value is None else f',"{name}":{_text(value)}'
+
+
+@frozen(kw_only=True, slots=False)
 class Record:
     """One effect as it is kept in the store.
 
@@ -145,6 +170,12 @@ class Record:
     def tool(self) -> str:
         """The tool's qualified name."""
         return self.identity.tool
+
+    def changed_to(self, **fields: Any) -> Record:
+        """Return it with other *fields*; as `attrs.evolve`, at a quarter of its price and without its checks."""
+        record = object.__new__(Record)
+        record.__dict__.update(self.__dict__, **fields)
+        return record
 
     @property
     def is_settled(self) -> bool:

@@ -18,6 +18,7 @@ from json.encoder import encode_basestring_ascii as _text
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from patterns.ledger.read_json import LARGEST, read_json
 from patterns.ledger.value_types import SCALARS, Unrecordable, label, restore_scalar
 
 if TYPE_CHECKING:
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["LOST", "Unrecordable", "dump", "from_plain", "load", "to_plain"]
 
 _DEPTH = 200
-_LARGEST_PLAIN = 10**4000  # beyond it Python refuses to read decimal digits
 _PLAIN = frozenset({str, bool, type(None)})
 _json = json.JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def dump(value: object, classes: Classes) -> str:
+def dump(value: Any, classes: Classes) -> str:
     """Return *value* as JSON text.
 
     Args:
@@ -44,10 +44,13 @@ def dump(value: object, classes: Classes) -> str:
         Unrecordable: It holds something that cannot be rebuilt later; the text says what and where.
 
     """
+    kind = type(value)
     if value is None:
         return "null"
-    if type(value) is str:
+    if kind is str:
         return _text(value)
+    if kind is bool or (kind is int and -LARGEST < value < LARGEST):
+        return repr(value).lower()
     return _json(to_plain(value, classes, "result"))
 
 
@@ -58,7 +61,7 @@ def load(text: str, classes: Classes) -> Any:
         Unrecordable: A class it is made of is not known here, or is not what it was.
 
     """
-    return from_plain(json.loads(text), classes)
+    return from_plain(read_json(text), classes)
 
 
 def to_plain(value: object, classes: Classes, path: str) -> Any:
@@ -92,7 +95,7 @@ def _plain(value: Any, classes: Classes, depth: int, path: str) -> Any:
     if kind in _PLAIN:
         return value
     if kind is int:
-        return value if -_LARGEST_PLAIN < value < _LARGEST_PLAIN else {"$int": hex(value)}
+        return value if -LARGEST < value < LARGEST else {"$int": hex(value)}
     if kind is float:
         return value if isfinite(value) else {"$float": repr(value)}
     if not depth:

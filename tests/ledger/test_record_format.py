@@ -15,7 +15,8 @@ from patterns.ledger.record_format import read_record, write_record
 
 texts = st.text(st.characters(codec=None), max_size=20)
 times = st.floats(0, 2**40)
-plain = st.dictionaries(texts, st.none() | st.booleans() | st.integers() | texts, max_size=3)
+integers = st.integers(-(2**63) + 1, 2**63 - 1)  # larger ones are written as texts
+plain = st.dictionaries(texts, st.none() | st.booleans() | integers | texts, max_size=3)
 identities = st.builds(
     Identity,
     id=texts,
@@ -31,7 +32,7 @@ records = st.builds(
     Record,
     identity=identities,
     state=st.sampled_from(State),
-    fence=st.integers(0, 2**70),
+    fence=st.integers(0, 2**63 - 1),
     owner=st.none() | texts,
     over=st.booleans(),
     created=times,
