@@ -93,7 +93,12 @@ class PatternsError(Exception):
 
     def for_model(self) -> str:
         """Return a short text that tells a model what happened and what to do."""
-        return f"{self.text.rstrip('.')}. {self.advice}"
+        return f"{_sentence(self.text)} {self.advice}"
+
+
+def _sentence(text: str) -> str:
+    """Return *text* with one full stop at its end; dots that stand for something are kept."""
+    return text if text.endswith(".") else f"{text}."
 
 
 def _rebuild(kind: type[PatternsError], text: str, call: str | None, facts: dict[str, Any]) -> PatternsError:
@@ -132,7 +137,7 @@ class _RefusedForNow(Refused):
         if self.retry_after is None:
             return super().for_model()
         name = self.call or "the tool"
-        reason = self.text.rstrip(".")
+        reason = _sentence(self.text)[:-1]
         wait = f"{self.retry_after:.0f}" if self.retry_after >= _SOON else f"{self.retry_after:.1f}"
         return f"{name} is unavailable for {wait} s because {reason}. Do not call it again before."
 
@@ -227,7 +232,7 @@ class EffectFailed(PatternsError):
 
 
 class ResultUnavailable(PatternsError):
-    """The effect succeeded before and is not repeated, but its result cannot be handed out again; ``reason`` says why."""
+    """The effect succeeded before and is not repeated, but its result cannot be handed out; ``reason`` says why."""
 
     effect_id: str
     reason: str

@@ -10,9 +10,9 @@ from patterns.impact_gate.effect import disagreements
 from patterns.impact_gate.events import Assessed, ImpactSurprise, ReviewPassed
 from patterns.impact_gate.machine import Decision
 from patterns.impact_gate.measure import Measure
-from patterns.impact_gate.rehearsal import rehearsed_action
 from patterns.impact_gate.review import reviewed
 from patterns.kernel.guard import Guard
+from patterns.kernel.rehearsal import rehearsed_action
 from patterns.kernel.target import Kind
 
 if TYPE_CHECKING:

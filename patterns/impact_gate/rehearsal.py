@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
@@ -13,6 +12,7 @@ from attrs import frozen
 from patterns.errors import Misuse
 from patterns.impact_gate.world import Unmeasurable
 from patterns.kernel import telemetry
+from patterns.kernel.rehearsal import rehearsing
 from patterns.kernel.settle import hook_result, shielded
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from patterns.impact_gate.world import Twin, World
     from patterns.kernel.call import Call
 
-__all__ = ["Rehearsal", "own_copy", "rehearse", "rehearsed_action", "spread"]
+__all__ = ["Rehearsal", "own_copy", "rehearse", "spread"]
 
 T = TypeVar("T")
 
@@ -47,22 +47,10 @@ class Rehearsal:
     notes: tuple[str, ...] = ()
 
 
-_rehearsed: ContextVar[str | None] = ContextVar("patterns_rehearsed", default=None)
-
-
-def rehearsed_action() -> str | None:
-    """Return the name of the action that is being tried in this very context, or None."""
-    return _rehearsed.get()
-
-
 @contextmanager
 def _on(twin: Twin, action: str) -> Iterator[None]:
-    token = _rehearsed.set(action)
-    try:
-        with twin.visible():
-            yield
-    finally:
-        _rehearsed.reset(token)
+    with rehearsing(action), twin.visible():
+        yield
 
 
 async def aside(call: Call, work: Callable[[], T]) -> T:

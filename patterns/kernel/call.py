@@ -67,6 +67,8 @@ class Call:
     connection: Any = None
     replayed_from: str | None = None
     is_replay = False
+    over = False
+    """Whether it has ended; a task it started may go on and still have it as its parent."""
     trace: Trace | None = None
     step: Any = None
     _id: str | None = None
@@ -143,6 +145,7 @@ class Call:
         the body was not entered, since they will hand it over again.
         """
         before, intents, claims = self.entries, self.intents, self.claims
+        self.is_replay = False
         try:
             value = await proceed()
         except BaseException as error:  # noqa: BLE001 - the outcome carries it, unwrap() raises it
@@ -195,7 +198,7 @@ class Call:
         """Make this the current call and its span the current span."""
         if self.trace is not None:
             self.trace.attach()
-        return _current.set(self)
+        return _current.set(self if self.target.current else self.parent)
 
     def deactivate(self, token: contextvars.Token[Call | None]) -> None:
         """Undo `activate`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from patterns.errors import Refused
 from patterns.kernel import faults
+from patterns.kernel.rehearsal import rehearsed_action
 from patterns.kernel.storage import Blocking
 
 if TYPE_CHECKING:
@@ -70,8 +71,15 @@ async def commit(call: Call) -> None:
 
     Raises:
         ClaimLost: A record had moved on; what other stores had swapped is reverted.
+        Refused: The call is made from within an action that is only tried.
 
     """
+    tried = rehearsed_action()
+    if tried is not None:
+        raise Refused(
+            f"{call.name} would really happen while {tried} is only tried; a simulate= of {tried} can leave it out",
+            call=call.name,
+        )
     faults.reach("call.commit.before")
     for intent in call.intents:
         if not intent.done:

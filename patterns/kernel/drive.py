@@ -29,9 +29,11 @@ __all__ = [
     "Awaited",
     "Steps",
     "at_once",
+    "finish_at_once",
     "guarded_coroutine",
     "guarded_function",
     "hand_over",
+    "never_entered",
     "refuse_awaitable",
 ]
 
@@ -60,6 +62,10 @@ async def _function_body(call: Call) -> Any:
         value = call.target.function(*call.args, **call.kwargs)
     except StopIteration as stop:
         raise CarriedStop(stop) from None
+    except TypeError as error:
+        if never_entered(call.target, error):
+            call.entries -= 1
+        raise
     if hasattr(type(value), "__await__"):
         refuse_awaitable(call.target, value)
     faults.reach("call.body.after")
@@ -71,7 +77,13 @@ async def _coroutine_body(call: Call) -> Any:
         await commit(call)
     faults.reach("call.body.before")
     call.entries += 1
-    value = await call.target.function(*call.args, **call.kwargs)
+    try:
+        coroutine = call.target.function(*call.args, **call.kwargs)
+    except TypeError as error:
+        if never_entered(call.target, error):
+            call.entries -= 1
+        raise
+    value = await coroutine
     faults.reach("call.body.after")
     return value
 
@@ -98,14 +110,24 @@ def refuse_awaitable(target: Target, value: Any) -> NoReturn:
         Misuse: Always.
 
     """
-    close = getattr(value, "close", None)
-    if close is not None:
-        close()
+    for end in ("close", "cancel"):  # a coroutine is closed, a task or future cancelled
+        if hasattr(value, end):
+            getattr(value, end)()
+            break
     misuse(
         f"{target.name} is a plain def but returned an awaitable, so its real outcome would be missed",
         wrong=f"def {target.name}(...): return some_coroutine()",
         right=f"async def {target.name}(...): return await some_coroutine()",
     )
+
+
+def never_entered(target: Target, error: TypeError) -> bool:
+    """Whether *error*, caught by the caller of the target's function, is about the arguments of that very call.
+
+    A function in Python that was entered has a frame in the traceback below the caller's; of others nothing is known.
+    """
+    trace = error.__traceback__
+    return target.python and trace is not None and trace.tb_next is None
 
 
 def finish_at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -146,6 +168,7 @@ def guarded_function(stack: Stack) -> Callable[..., Any]:
                 call.close()
             return value
         finally:
+            call.over = True
             call.deactivate(token)
         raise stop
 
@@ -173,6 +196,7 @@ def guarded_coroutine(stack: Stack) -> Callable[..., Any]:
                 call.close()
             return value
         finally:
+            call.over = True
             call.deactivate(token)
 
     return guarded
@@ -232,6 +256,7 @@ class Steps:
         return False
 
     def _close(self, error: BaseException | None = None) -> None:
+        self.call.over = True
         if self.call.open_ended:
             self.call.close(error)
 

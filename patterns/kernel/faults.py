@@ -12,10 +12,16 @@ __all__ = ["arm", "reach"]
 _on_reach: Callable[[str], None] | None = None
 
 
-def arm(on_reach: Callable[[str], None] | None) -> None:
-    """Call *on_reach* with the label of every point that is reached from now on; None disarms."""
-    global _on_reach  # noqa: PLW0603 - one process, one set of armed points
-    _on_reach = on_reach
+def arm(on_reach: Callable[[str], None] | None) -> Callable[[str], None] | None:
+    """Call *on_reach* with the label of every point that is reached from now on; None disarms.
+
+    Returns:
+        What was armed before.
+
+    """
+    global _on_reach
+    before, _on_reach = _on_reach, on_reach
+    return before
 
 
 def reach(label: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -135,6 +136,12 @@ def refuse_unguardable(function: Any, decorator: str) -> None:
             f"a {kind} is not a function; guard what is inside",
             wrong=f"@{decorator}\n           @{kind}\n           def value(self): ...",
             right=f"@{kind}\n           @{decorator}\n           def value(self): ...",
+        )
+    if getattr(getattr(function, "__code__", None), "co_filename", None) == contextlib.__file__:
+        misuse(
+            f"{name} makes a context manager; a guard around it would end before the with block begins",
+            wrong=f"@{decorator}\n           @contextmanager\n           def {name}(): ...",
+            right=f"@contextmanager\n           @{decorator}\n           def {name}(): ...",
         )
     if is_tool_object(function):
         misuse(

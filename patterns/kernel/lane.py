@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from patterns.kernel import telemetry
-from patterns.kernel.drive import refuse_awaitable
+from patterns.kernel.drive import never_entered, refuse_awaitable
 from patterns.kernel.outcome import Abandoned, Raised, Returned
 from patterns.kernel.shapes import SHAPES
 from patterns.kernel.stack import Guard
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.stack import Stack
+    from patterns.kernel.target import Target
 
 __all__ = ["Bracket", "Turnstile", "lane_for"]
 
@@ -33,6 +34,8 @@ class Bracket(Guard):
     It never waits and never looks at arguments. `around` and the fast lane
     tell the same story; the laws are tested on both.
     """
+
+    is_bracket = True
 
     def admit(self) -> Any:
         """Return a permit, or raise `Refused`."""
@@ -151,7 +154,10 @@ def _sync_gate(stack: Stack, turnstile: Turnstile) -> Callable[..., Any]:
             if kind not in _PLAIN and hasattr(kind, "__await__"):
                 refuse_awaitable(target, value)
         except Exception as error:
-            raised(permit, error)
+            if type(error) is TypeError and never_entered(target, error):
+                turnstile.released(permit)
+            else:
+                raised(permit, error)
             raise
         except BaseException as error:
             abandoned(permit, error)
@@ -166,7 +172,8 @@ def _sync_gate(stack: Stack, turnstile: Turnstile) -> Callable[..., Any]:
 
 
 def _async_gate(stack: Stack, turnstile: Turnstile) -> Callable[..., Any]:
-    traced, active, function = SHAPES[Kind.COROUTINE](stack), telemetry.active, stack.target.function
+    traced, active = SHAPES[Kind.COROUTINE](stack), telemetry.active
+    target, function = stack.target, stack.target.function
     gated, now = turnstile.gated, turnstile.now
     admit, returned, raised, abandoned = turnstile.admit, turnstile.returned, turnstile.raised, turnstile.abandoned
 
@@ -180,7 +187,10 @@ def _async_gate(stack: Stack, turnstile: Turnstile) -> Callable[..., Any]:
         try:
             value = await function(*args, **kwargs)
         except Exception as error:
-            raised(permit, error)
+            if type(error) is TypeError and never_entered(target, error):
+                turnstile.released(permit)
+            else:
+                raised(permit, error)
             raise
         except BaseException as error:
             abandoned(permit, error)
@@ -210,7 +220,10 @@ def _sync_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
             if kind not in _PLAIN and hasattr(kind, "__await__"):
                 refuse_awaitable(target, value)
         except Exception as error:
-            raised(permit, error)
+            if type(error) is TypeError and never_entered(target, error):
+                bracket.released(permit)
+            else:
+                raised(permit, error)
             raise
         except BaseException as error:
             abandoned(permit, error)
@@ -222,7 +235,8 @@ def _sync_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
 
 
 def _async_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
-    traced, active, function = SHAPES[Kind.COROUTINE](stack), telemetry.active, stack.target.function
+    traced, active = SHAPES[Kind.COROUTINE](stack), telemetry.active
+    target, function = stack.target, stack.target.function
     admit, returned, raised, abandoned = bracket.admit, bracket.returned, bracket.raised, bracket.abandoned
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -233,7 +247,10 @@ def _async_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
         try:
             value = await function(*args, **kwargs)
         except Exception as error:
-            raised(permit, error)
+            if type(error) is TypeError and never_entered(target, error):
+                bracket.released(permit)
+            else:
+                raised(permit, error)
             raise
         except BaseException as error:
             abandoned(permit, error)
@@ -263,7 +280,7 @@ def _sync_several(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
             if kind not in _PLAIN and hasattr(kind, "__await__"):
                 refuse_awaitable(target, value)
         except BaseException as error:
-            _failed_all(list(zip(turnstiles, gates, strict=True)), error)
+            _failed_all(stack.target, list(zip(turnstiles, gates, strict=True)), error)
             raise
         tell(gates, value)
         return value
@@ -287,7 +304,7 @@ def _async_several(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
         try:
             value = await function(*args, **kwargs)
         except BaseException as error:
-            _failed_all(list(zip(turnstiles, gates, strict=True)), error)
+            _failed_all(stack.target, list(zip(turnstiles, gates, strict=True)), error)
             raise
         tell(gates, value)
         return value
@@ -336,7 +353,7 @@ def _sync_many(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
             if kind not in _PLAIN and hasattr(kind, "__await__"):
                 refuse_awaitable(target, value)
         except BaseException as error:
-            _failed_all(permits, error)
+            _failed_all(stack.target, permits, error)
             raise
         for bracket, permit in reversed(permits):
             bracket.returned(permit, value)
@@ -356,7 +373,7 @@ def _async_many(stack: Stack, brackets: list[Bracket]) -> Callable[..., Any]:
         try:
             value = await function(*args, **kwargs)
         except BaseException as error:
-            _failed_all(permits, error)
+            _failed_all(stack.target, permits, error)
             raise
         for bracket, permit in reversed(permits):
             bracket.returned(permit, value)
@@ -377,9 +394,12 @@ def _admit_all(brackets: list[Bracket]) -> list[tuple[Bracket, Any]]:
     return permits
 
 
-def _failed_all(permits: Sequence[tuple[Bracket, Any]], error: BaseException) -> None:
+def _failed_all(target: Target, permits: Sequence[tuple[Bracket, Any]], error: BaseException) -> None:
+    entered = type(error) is not TypeError or not never_entered(target, error)
     for bracket, permit in reversed(permits):
-        if isinstance(error, Exception):
+        if not entered:
+            bracket.released(permit)
+        elif isinstance(error, Exception):
             bracket.raised(permit, error)
         else:
             bracket.abandoned(permit, error)

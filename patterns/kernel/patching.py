@@ -7,7 +7,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from patterns.errors import misuse
+from patterns.errors import Misuse, misuse
 from patterns.kernel.guard import is_tool_object, on_import
 
 if TYPE_CHECKING:
@@ -36,6 +36,19 @@ class GuardedImport:
         self._undo: Callable[[], None] | None = None
         self._cancelled = False
 
+    def await_import(self) -> None:
+        """Guard the function when its module is imported; an import in which it is missing fails, every time."""
+
+        def imported(module: Any) -> None:
+            try:
+                self.apply(module)
+            except Misuse:
+                sys.modules.pop(self.module, None)  # or the next import would find it, unguarded
+                self.await_import()
+                raise
+
+        on_import(self.module, imported)
+
     @property
     def in_force(self) -> bool:
         """Whether the function is guarded at this moment."""
@@ -58,8 +71,22 @@ class GuardedImport:
         # What the class or module itself holds, so that classmethods and staticmethods stay what they are.
         own = last in vars(holder)
         original = vars(holder)[last] if own else getattr(holder, last)
-        setattr(holder, last, _decorate(original, self._decorators))
-        self._undo = (lambda: setattr(holder, last, original)) if own else (lambda: delattr(holder, last))
+        guarded = _decorate(original, self._decorators)
+        setattr(holder, last, guarded)
+
+        def undo() -> None:
+            if vars(holder).get(last) is not guarded:
+                misuse(
+                    f"{self.module}:{'.'.join(self.path)} was guarded or patched again since",
+                    wrong="first.undo(); second.undo()",
+                    right="second.undo(); first.undo()",
+                )
+            if own:
+                setattr(holder, last, original)
+            else:
+                delattr(holder, last)
+
+        self._undo = undo
 
     def _part(self, holder: Any, name: str) -> Any:
         if not hasattr(holder, name):
@@ -72,11 +99,16 @@ class GuardedImport:
         return getattr(holder, name)
 
     def undo(self) -> None:
-        """Put the original back, or never guard it if the module was not imported yet."""
-        self._cancelled = True
+        """Put the original back, or never guard it if the module was not imported yet.
+
+        Raises:
+            Misuse: Somebody guarded or patched it again since; theirs is to be undone first.
+
+        """
         if self._undo is not None:
             self._undo()
             self._undo = None
+        self._cancelled = True
 
 
 def guard_import(path: str, *decorators: Callable[[Any], Any]) -> GuardedImport:
@@ -110,7 +142,7 @@ def guard_import(path: str, *decorators: Callable[[Any], Any]) -> GuardedImport:
     if module in sys.modules:
         guarded.apply(importlib.import_module(module))
     else:
-        on_import(module, guarded.apply)
+        guarded.await_import()
     return guarded
 
 
@@ -154,5 +186,19 @@ def _guard_tool(tool: Any, decorators: tuple[Callable[[Any], Any], ...]) -> Any:
         )
     guarded = copy.copy(tool)
     for name in inner:
-        setattr(guarded, name, _decorate(getattr(tool, name), decorators))
+        function = getattr(tool, name)
+        replacement = _decorate(function, decorators)
+        setattr(guarded, name, replacement)
+        _replace_deeper(guarded, function, replacement)
     return guarded
+
+
+def _replace_deeper(tool: Any, function: Any, replacement: Any) -> None:
+    """Replace *function* also in the parts of *tool*: some frameworks keep it twice and call the other one."""
+    for name, part in list(getattr(tool, "__dict__", {}).items()):
+        held = [key for key, value in getattr(part, "__dict__", {}).items() if value is function]
+        if held and not isinstance(part, type):
+            copied = copy.copy(part)
+            for key in held:
+                setattr(copied, key, replacement)
+            setattr(tool, name, copied)

@@ -56,6 +56,13 @@ def current_run() -> Run | None:
     return None if frame is None else frame.run
 
 
+def _without(frame: _Frame | None, run: Run) -> _Frame | None:
+    """Return the stack without the topmost frame of *run*, which is not on top if a generator is closed elsewhere."""
+    if frame is None or frame.run is run:
+        return frame and frame.outer
+    return _Frame(frame.run, _without(frame.outer, run))
+
+
 class RunContext:
     """Enters a run, as ``with`` or ``async with``; may be entered again and from other threads."""
 
@@ -70,8 +77,7 @@ class RunContext:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        frame = _frame.get()
-        _frame.set(None if frame is None else frame.outer)
+        _frame.set(_without(_frame.get(), self.run))
 
     async def __aenter__(self) -> Run:
         return self.__enter__()

@@ -27,6 +27,9 @@ class Guard:
     name: str = "guard"
     """Low-cardinality name of its span, such as ``ledger.once``."""
 
+    is_bracket = False
+    """Whether it can run in the fast lane; see `patterns.kernel.lane.Bracket`."""
+
     def bind(self, target: Target) -> Guard:
         """Return the guard to use around *target*; asked once, at decoration.
 
@@ -50,6 +53,8 @@ class Stack:
         self.guards = guards
         self.names = tuple(guard.name for guard in guards)
         self._inside_out = tuple(reversed(guards))
+        # Without a provider such a stack has no call at all; with one, the code inside must not see a difference.
+        target.current = target.is_block or target.one_shot or not all(guard.is_bracket for guard in guards)
         self._arounds = tuple(guard.around for guard in self._inside_out)
 
     def start(self, call: Call, body: Proceed) -> Coroutine[Any, Any, Any]:

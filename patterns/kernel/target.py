@@ -47,6 +47,8 @@ class Target:
         receiver: The object of a bound method, which takes part in keys; else None.
         asynchronous: Whether an event loop drives it.
         one_shot: Whether its body can run only once per call (generators and blocks).
+        current: Whether its calls are the current call of what runs in them; not so in the fast lane.
+        python: Whether the function is written in Python, so that a traceback tells if it was entered.
 
     """
 
@@ -58,6 +60,8 @@ class Target:
         self.asynchronous = kind in _ASYNC
         self.one_shot = kind in _ONE_SHOT
         self.is_block = kind in _BLOCKS
+        self.python = hasattr(function, "__code__")
+        self.current = True
         self.receiver = getattr(function, "__self__", None) if isinstance(function, types.MethodType) else None
 
     @classmethod

@@ -58,8 +58,19 @@ _environment_asks = bool(os.environ.get("OTEL_PYTHON_TRACER_PROVIDER"))
 """Read once, as OpenTelemetry does: a look at the environment costs more than a guarded call."""
 
 
-def configure(*, detail: Detail | None = None, tracer_provider: TracerProvider | None = None) -> Settings:
+class _Unset:
+    """Stands for an option that is not given, where None means something."""
+
+
+_UNSET = _Unset()
+
+
+def configure(*, detail: Detail | None = None, tracer_provider: TracerProvider | _Unset | None = _UNSET) -> Settings:
     """Change what is told from now on; return the settings of before.
+
+    Args:
+        detail: How much; unchanged if missing.
+        tracer_provider: To whom; None is the global one again; unchanged if missing.
 
     Raises:
         Misuse: *detail* is not one of the three words.
@@ -71,13 +82,15 @@ def configure(*, detail: Detail | None = None, tracer_provider: TracerProvider |
         if detail not in ("pattern", "call", "off"):
             errors.misuse(f"no such detail: {detail!r}", wrong=f"detail={detail!r}", right='detail="call"')
         settings = evolve(settings, detail=detail)
-    if tracer_provider is not None:
+    if not isinstance(tracer_provider, _Unset):
         settings = evolve(settings, tracer_provider=tracer_provider)
     return before
 
 
 @contextmanager
-def configured(*, detail: Detail | None = None, tracer_provider: TracerProvider | None = None) -> Iterator[None]:
+def configured(
+    *, detail: Detail | None = None, tracer_provider: TracerProvider | _Unset | None = _UNSET
+) -> Iterator[None]:
     """Do the same for the length of a ``with`` block."""
     global settings  # noqa: PLW0603 - see configure
     before = configure(detail=detail, tracer_provider=tracer_provider)

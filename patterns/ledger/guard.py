@@ -255,7 +255,7 @@ def _refuse_echo(call: Call, effect: Effect, store: Store) -> None:
         )
     caller = call.parent
     while caller is not None:
-        if caller.idempotency_key == effect.downstream:
+        if caller.idempotency_key == effect.downstream and not caller.over:
             raise InFlight(
                 f"{call.name} calls itself with the same arguments, and would wait for itself",
                 call=call.name,

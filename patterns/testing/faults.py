@@ -57,11 +57,13 @@ def inject(*armed: Fault | Callable[[str], object]) -> Iterator[None]:
         for fault in armed:
             fault(label)
 
-    faults.arm(reached)
+    before = faults.arm(reached)
+    if before is not None:
+        armed = (*armed, before)
     try:
         yield
     finally:
-        faults.arm(None)
+        faults.arm(before)
 
 
 def _kill() -> None:

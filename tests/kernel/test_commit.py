@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from patterns.errors import CircuitOpen, StoreUnavailable
+from patterns.errors import CircuitOpen, Refused, StoreUnavailable
 from patterns.kernel.commit import Claim, ClaimLost, Intent
 from patterns.kernel.guard import Guard, attach
+from patterns.kernel.rehearsal import rehearsing
 from patterns.kernel.storage import Change
 from patterns.stores import open_store
 from patterns.testing import Fault, inject
@@ -212,6 +213,18 @@ def test_a_cancellation_during_the_commit_waits_for_it(tmp_path):
     assert [("Refused", True)] == guard.outcomes
     assert b"mine" == store.cells.read("k").value
     store.close()
+
+
+def test_nothing_is_committed_while_an_action_is_only_tried(store):
+    """A guarded call inside a rehearsal is refused, for what is committed is meant."""
+    guard = Claiming(store, "k")
+    tool = attach(lambda: pytest.fail("ran"), guard)
+
+    with rehearsing("order"), pytest.raises(Refused, match="order is only tried"):
+        tool()
+
+    assert [("Refused", False)] == guard.outcomes
+    assert store.cells.read("k") is None
 
 
 def test_points_are_reached_in_order(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import functools
 import inspect
@@ -217,6 +218,8 @@ class ToolOfAFramework:
         (functools.cached_property(lambda self: 1), "a cached_property"),
         (functools.partialmethod(lambda self: 1), "a partialmethod"),
         (ToolOfAFramework(at_module_level), "is a tool object"),
+        (contextlib.contextmanager(lambda: (yield)), "makes a context manager"),
+        (contextlib.asynccontextmanager(_async_generator), "makes a context manager"),
         (42, "is not callable"),
         (None, "is not callable"),
         (_generator(), "is not callable"),
@@ -252,6 +255,20 @@ def test_guard_tools_guards_functions_and_the_inside_of_tool_objects():
     assert 2 == named["pay"]("ab")
     assert 3 == guard.seen
     assert tool.func is at_module_level.__wrapped__
+
+
+def test_guard_tools_guards_a_function_that_a_tool_holds_twice():
+    """Some frameworks keep the function again in a schema and call that one."""
+    guard = Passing()
+    plain = at_module_level.__wrapped__
+    schema = types.SimpleNamespace(function=plain)
+    tool = types.SimpleNamespace(name="pay", description="pays", function=plain, function_schema=schema, run=lambda: 1)
+
+    (guarded,) = guard_tools([tool], lambda f: attach(f, guard))
+
+    assert "A1 1 None" == guarded.function_schema.function("A1", 1)
+    assert 1 == guard.seen
+    assert schema.function is plain
 
 
 def test_guard_tools_refuses_what_hides_its_function():
@@ -303,6 +320,30 @@ def test_a_function_you_do_not_own_is_guarded_after_it_was_imported(strangers):
     assert 5 == strangers_sdk.pay(5)
     assert 1 == guard.seen
     handle.undo()
+
+
+def test_an_import_without_the_guarded_name_fails_every_time(strangers):
+    """A renamed function of a third party is not silently left unguarded by a second import."""
+    handle = guard_import(f"{strangers}:renamed", passing)
+
+    for _ in range(2):
+        with pytest.raises(Misuse, match="'renamed' is missing"):
+            import strangers_sdk
+    handle.undo()
+    import strangers_sdk  # noqa: F401
+
+
+def test_guards_are_undone_last_first(strangers):
+    """Undoing in the order of guarding would bring the first guard back for ever."""
+    import strangers_sdk
+
+    first, second = guard_import(f"{strangers}:pay", passing), guard_import(f"{strangers}:pay", passing)
+
+    with pytest.raises(Misuse, match="guarded or patched again"):
+        first.undo()
+    second.undo()
+    first.undo()
+    assert () == layers(strangers_sdk.pay)
 
 
 @pytest.mark.parametrize(

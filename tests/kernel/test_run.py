@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import patterns
+from patterns import telemetry
 from patterns.errors import Misuse, ScopeRequired
 from patterns.kernel.guard import Guard, attach
 
@@ -121,6 +122,44 @@ def test_current_call_is_the_innermost_guarded_call():
     assert ("inner", "outer", {}, "r") == inside
     assert {"x": 1, "y": 2} == dict(arguments)
     assert patterns.current_call() is None
+
+
+def test_a_run_that_a_generator_opened_ends_as_itself():
+    """Closing the generator within another run does not end that one."""
+
+    def items():
+        with patterns.run("a"):
+            yield 1
+
+    generator = items()
+    next(generator)
+    with patterns.run("b"):
+        generator.close()
+        assert ("a", "b") == patterns.current_run().path
+    assert patterns.current_run() is None
+
+
+def test_the_current_call_is_the_same_with_and_without_a_recorder(spans):
+    """A client guarded by a breaker alone, inside a guarded tool, sees the tool's call, traced or not."""
+    breaker = patterns.CircuitBreaker("client")
+    ledger = patterns.Ledger(patterns.open_store("memory://"))
+    seen = []
+
+    @breaker.protect
+    def client():
+        seen.append((patterns.current_call().name, patterns.current_call().idempotency_key))
+
+    @ledger.once(name="tool")
+    def tool(number):
+        client()
+
+    with patterns.run("r"):
+        tool(1)
+        with telemetry.configured(detail="off"):
+            tool(1 + 1)
+
+    assert ["tool", "tool"] == [name for name, _ in seen]
+    assert all(key for _, key in seen)
 
 
 def test_a_generators_call_does_not_leak_into_its_consumer():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import itertools
 
@@ -263,7 +264,7 @@ def test_a_block_cannot_be_entered_twice(witness):
 def test_a_block_that_is_never_left_is_noticed(witness):
     """An abandoned block is not silent."""
     step = witness("a").step("sync")
-    step.__enter__()
+    contextvars.Context().run(step.__enter__)  # a context of its own, in which the step stays the current call
 
     with pytest.warns(ResourceWarning, match="never left"):
         del step
@@ -290,6 +291,55 @@ def test_a_guard_may_repeat_a_function_but_not_a_block(story):
         with pytest.raises(Misuse, match="second time"):
             shape.run([guarding], lambda: story.append(("body", "ran")))
         assert 1 == len(story)
+
+
+@pytest.mark.parametrize("kind", ["bracket", "guard"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["def", "async def"])
+def test_a_call_with_wrong_arguments_did_not_run(kind, asynchronous, witness, bracket, story):
+    """A model that misspells a parameter has not made the dependency fail."""
+
+    def tool(order):
+        return tool("inside", "wrong") if order == "deeper" else order
+
+    async def atool(order):
+        return tool(order)
+
+    guarded = decorated([witness() if kind == "guard" else bracket()], atool if asynchronous else tool)
+    run = (lambda *a, **k: asyncio.run(guarded(*a, **k))) if asynchronous else guarded
+    with pytest.raises(TypeError, match="odrer"):
+        run(odrer="A1")
+    with pytest.raises(TypeError, match="positional"):
+        run("deeper")
+
+    neither = "Refused" if kind == "guard" else "Released"
+    assert [neither, "Raised"] == [what for _, what in story if what != "in"]
+
+
+def test_a_replay_is_forgotten_by_the_next_attempt(story):
+    """A retry that is refused after a replay is refused, not replayed again."""
+
+    class Replaying(Guard):
+        name = "replaying"
+
+        def __init__(self):
+            self.calls = 0
+
+        async def around(self, call, proceed):
+            self.calls += 1
+            if self.calls > 1:
+                raise CircuitOpen("cut off")
+            call.is_replay = True
+            return "recorded"
+
+    class Twice(Guard):
+        name = "twice"
+
+        async def around(self, call, proceed):
+            story.extend([type(await call.attempt(proceed)).__name__ for _ in range(2)])
+            return "done"
+
+    assert "done" == attach(attach(lambda: pytest.fail("ran"), Replaying()), Twice())()
+    assert ["Replayed", "Refused"] == story
 
 
 def test_async_in_disguise_is_refused(witness, story):

@@ -94,6 +94,14 @@ def test_detail_call_folds_patterns_into_attributes(spans):
     assert "closed" == spans.finished()[0].attributes["patterns.breaker.state"]
 
 
+def test_the_global_provider_can_come_back(spans):
+    """None is the global provider again, which here is none."""
+    with telemetry.configured(tracer_provider=None):
+        attach(lambda: 1, Noting())()
+
+    assert [] == spans.finished()
+
+
 def test_detail_off_emits_nothing(spans):
     """Off is off."""
     with telemetry.configured(detail="off"):

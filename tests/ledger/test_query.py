@@ -236,7 +236,7 @@ def test_a_running_effect_is_not_resolved_while_its_owner_lives(memory, till):
 @pytest.mark.parametrize(
     "decision",
     [{}, {"retry": True, "give_up": True}, {"succeeded": None, "failed": "x"}, {"succeeded": object()}],
-    ids=str,
+    ids=["nothing", "two words", "two outcomes", "what cannot be recorded"],
 )
 def test_one_thing_became_of_an_effect(decision, ledger, book):
     """Nothing, two things, or what cannot be recorded is refused."""
