@@ -242,7 +242,7 @@ class Engine:
 
     def _revise(self, permit: Permit, number: int, ended: float, ending: Ending, now: float) -> bool:
         era = permit if isinstance(permit, Era) else permit.era
-        counted = number > 0 and era is self.era
+        counted = era is self.era
         self._outbox.append(VerdictRevised(source=self.name, at=self.wall(), reason=ending.why, counted=counted))
         if not counted:
             return False

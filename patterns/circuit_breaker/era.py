@@ -121,7 +121,7 @@ class Era:
         self.look(now)
         self._failures += 1
         for look in self._looks.values():
-            look.amend(number, ended, self.totals)
+            look.amend(number, ended)
         if number == self._last_failure - self._run:
             self._run += 1
         elif number > self._last_failure:

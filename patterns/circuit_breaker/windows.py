@@ -60,9 +60,9 @@ class TimeRing:
     def note(self, number: int, *, failed: bool, slow: bool) -> None:
         """Nothing to remember: the totals say it."""
 
-    def amend(self, number: int, ended: float, totals: Counts) -> None:
+    def amend(self, number: int, ended: float) -> None:
         """Make a failure of a success that was counted when it *ended*."""
-        del number, totals
+        del number
         after = int((ended - self._began) / self._width) + 1
         for passed in range(max(after, self._slot - SLOTS + 1), self._slot + 1):
             self._at_start[3 * (passed % SLOTS) + 1] += 1
@@ -95,12 +95,11 @@ class CallTail:
         if slow:
             self._slow = _with(self._slow, number, self._size)
 
-    def amend(self, number: int, ended: float, totals: Counts) -> None:
+    def amend(self, number: int, ended: float) -> None:
         """Make a failure of a success that was the *number*-th call of the era."""
         del ended
-        if number > totals.calls - self._size:
-            self._failures = deque() if self._failures is None else self._failures
-            insort(self._failures, number)
+        self._failures = deque() if self._failures is None else self._failures
+        insort(self._failures, number)
 
     def counts(self, totals: Counts) -> Counts:
         """Return how the last calls ended, *totals* being those of now."""

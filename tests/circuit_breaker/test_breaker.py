@@ -18,6 +18,7 @@ from patterns.circuit_breaker import (
     Snapshot,
     State,
     VerdictRevised,
+    calls,
     growing,
 )
 from patterns.errors import Misuse, Refused
@@ -165,11 +166,26 @@ def test_a_permit_of_another_era_does_not_count_whatever_it_says(make):
     assert not early.failure(KeyError())
 
 
-@pytest.mark.parametrize("options", [{}, {"failed_results": bool}], ids=["timed", "careful"])
+def test_a_late_verdict_finds_its_call(make):
+    """However often somebody looked in between."""
+    breaker = make(error_rate_threshold=1.0, min_calls=2, window=calls(2), failure_threshold=None)
+    breaker.snapshot()
+    breaker.snapshot()
+    first, second = breaker.acquire(), breaker.acquire()
+    first.success()
+    second.success()
+    breaker.acquire().success()
+    first.revise("it is not among the last two any more")
+    assert Counts(2, 0) == breaker.snapshot().counts
+    second.revise("it is")
+    assert Counts(2, 1) == breaker.snapshot().counts
+
+
+@pytest.mark.parametrize("options", [{}, {"failed_results": bool}, None], ids=["timed", "careful", "permit"])
 def test_successes_are_counted_when_they_come(make, protect, clock, options):
     """One that came 59 seconds later is still within the window when the first one is not."""
-    breaker = make(error_rate_threshold=0.5, **options)
-    guarded = protect(breaker, lambda: None)
+    breaker = make(error_rate_threshold=0.5, **options or {})
+    guarded = protect(breaker, lambda: None) if options is not None else lambda: breaker.acquire().success()
     guarded()
     clock.advance(59)
     guarded()

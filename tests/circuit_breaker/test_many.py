@@ -151,14 +151,20 @@ def test_what_a_breaker_watches_it_watches_by_key_too(make, clock):
 def test_the_breaker_not_used_for_longest_is_forgotten(make, fail):
     """Unless it is open."""
     breakers = Breakers(make, limit=3)
-    for key in "abc":
-        breakers[key].acquire().success()
     fail(breakers["a"])
-    assert breakers["b"].state is State.CLOSED
-    breakers["d"]
+    for key in "bcbd":
+        breakers[key].acquire().success()
     assert ["a", "b", "d"] == list(breakers.snapshots())
     assert State.OPEN is breakers["a"].state
     assert 3 == len(breakers)
+
+
+def test_the_newest_breaker_is_kept_though_all_others_are_open(make, fail):
+    """Or its failures would never add up."""
+    breakers = Breakers(make, limit=1)
+    fail(breakers["a"])
+    assert breakers["b"] is breakers["b"]
+    assert 2 == len(breakers)
 
 
 def test_a_key_has_one_breaker_however_many_ask(make):

@@ -110,6 +110,16 @@ def test_a_success_that_turns_out_to_have_failed_counts_as_if_it_had_failed_then
         assert naive.streak >= era.streak
 
 
+def test_a_late_failure_leaves_the_window_with_its_call():
+    """It is in the window as long as the call is, and no longer."""
+    era = Era(Circuit(since=START), (SECONDS,), "x")
+    era.add(START + 0.5, failed=False, slow=False)
+    era.amend(1, START + 0.5, START + 19.5)
+    assert Counts(1, 1, 0) == era.counts(SECONDS)
+    era.look(START + 20.0)
+    assert Counts(0, 0, 0) == era.counts(SECONDS)
+
+
 @pytest.mark.parametrize("order", [[1, 2, 3, 4], [4, 3, 2, 1], [2, 1, 3, 4]])
 def test_late_failures_are_a_streak_too(order):
     """In whatever neighbouring order they turn out."""
