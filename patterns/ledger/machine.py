@@ -41,9 +41,7 @@ before it.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from patterns.ledger.record import SETTLED, Guarantee, Identity, Record, State
 
@@ -115,31 +113,30 @@ class Verdict(Enum):
     GIVEN_UP = "given_up"
 
 
-@frozen(kw_only=True, slots=False)
-class Ask:
+# The operations and answers are named tuples, which cost a tenth of a class with checks when the module is loaded.
+
+
+class Ask(NamedTuple):
     """Somebody wants the effect, and a person is to decide first."""
 
     identity: Identity
     approval: str
 
 
-@frozen(kw_only=True, slots=False)
-class Approve:
+class Approve(NamedTuple):
     """The person agreed."""
 
     approval: str
 
 
-@frozen(kw_only=True, slots=False)
-class Cancel:
+class Cancel(NamedTuple):
     """The effect is not wanted any more, or was denied."""
 
     by: str | None
     note: str
 
 
-@frozen(kw_only=True, slots=False)
-class Claim:
+class Claim(NamedTuple):
     """*owner* is about to run the effect."""
 
     identity: Identity
@@ -148,16 +145,14 @@ class Claim:
     resources: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True, slots=False)
-class TakeBack:
+class TakeBack(NamedTuple):
     """The body was never entered."""
 
     fence: int
     owner: str
 
 
-@frozen(kw_only=True, slots=False)
-class Settle:
+class Settle(NamedTuple):
     """It ran and returned."""
 
     fence: int
@@ -165,8 +160,7 @@ class Settle:
     result: str
 
 
-@frozen(kw_only=True, slots=False)
-class Fail:
+class Fail(NamedTuple):
     """It ran and failed for good."""
 
     fence: int
@@ -174,8 +168,7 @@ class Fail:
     error: Mapping[str, Any]
 
 
-@frozen(kw_only=True, slots=False)
-class Free:
+class Free(NamedTuple):
     """It ran and is known to have had no effect."""
 
     fence: int
@@ -183,8 +176,7 @@ class Free:
     error: Mapping[str, Any]
 
 
-@frozen(kw_only=True, slots=False)
-class Doubt:
+class Doubt(NamedTuple):
     """It ran, is over, and may or may not have had its effect."""
 
     fence: int
@@ -192,16 +184,14 @@ class Doubt:
     why: str
 
 
-@frozen(kw_only=True, slots=False)
-class Gone:
+class Gone(NamedTuple):
     """*owner* is dead, or, if that is not *proven*, is believed to be."""
 
     owner: str
     proven: bool = True
 
 
-@frozen(kw_only=True, slots=False)
-class Decide:
+class Decide(NamedTuple):
     """A person or a query found out what became of it."""
 
     verdict: Verdict
@@ -229,16 +219,14 @@ OPERATIONS: tuple[type[Operation], ...] = (
 )
 
 
-@frozen(slots=False)
-class Moved:
+class Moved(NamedTuple):
     """The record as it is to be; None if it is to be forgotten."""
 
     record: Record | None
     news: News
 
 
-@frozen
-class Refusal:
+class Refusal(NamedTuple):
     """The move is not made."""
 
     reason: Reason
