@@ -281,10 +281,14 @@ class Engine:
     def _become(self, circuit: Circuit, now: float) -> None:
         """Take over what the machine says; a new era is one store, so no interruption can leave half of it."""
         before = self.era.circuit
+        if circuit is before:
+            return
+        shut_until = machine.shut_until(circuit, self.policy)
         if circuit.era == before.era:
-            self.era.circuit = circuit
+            self.era.circuit, self.era.shut_until = circuit, shut_until
             return
         era = self._era_of(circuit)
+        era.shut_until = shut_until
         if circuit.state is not before.state:
             era.began = self._change(before, circuit, now)
             self._outbox.append(era.began)

@@ -12,7 +12,7 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING
 
-from patterns.circuit_breaker.machine import ADMITS_ALL, State, shut_until
+from patterns.circuit_breaker.machine import ADMITS_ALL, State
 from patterns.circuit_breaker.rules import Counts
 from patterns.circuit_breaker.windows import look_back
 from patterns.errors import CircuitOpen
@@ -72,7 +72,7 @@ class Era:
     def __init__(self, circuit: Circuit, windows: tuple[Window, ...], name: str) -> None:
         self.circuit = circuit
         self.free = circuit.state in ADMITS_ALL
-        self.shut_until = shut_until(circuit)
+        self.shut_until = -inf
         text = f"the circuit {name!r} {_STANDS[circuit.state]}: {circuit.reason}"
         facts = {"breaker": name, "state": circuit.state.value, "reason": circuit.reason}
         self.refusal = CircuitOpen(text, retry_after=None, **facts)

@@ -177,10 +177,12 @@ def _lease(circuit: Circuit, now: float, policy: Policy) -> tuple[Circuit, Lease
     return evolve(circuit, leases=(*held, lease), issued=circuit.issued + 1), lease
 
 
-def shut_until(circuit: Circuit) -> float:
-    """Return the monotonic second before which `ask` would refuse whoever asks, whatever else happens in this era."""
+def shut_until(circuit: Circuit, policy: Policy) -> float:
+    """Return the monotonic second before which `ask` refuses everybody, unless something else happens first."""
     if circuit.state is State.FORCED_OPEN:
         return inf
+    if circuit.state is State.HALF_OPEN and len(circuit.leases) >= policy.places(circuit.successes):
+        return min(lease.until for lease in circuit.leases)
     return circuit.retry_at if circuit.state is State.OPEN else -inf
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
 import pytest
 
 from patterns.circuit_breaker.machine import (
+    ADMITS_ALL,
     MOVES,
     Answer,
     Circuit,
@@ -18,6 +20,7 @@ from patterns.circuit_breaker.machine import (
     move,
     probed,
     remaining,
+    shut_until,
     trip,
 )
 from patterns.circuit_breaker.options import growing, policy
@@ -55,6 +58,18 @@ def test_the_table_is_the_one_in_the_documentation():
     assert 4 + 3 * len(State) == len(MOVES)
     for state in State:
         assert by_hand == {how: MOVES[state, how] for how in by_hand}
+
+
+def test_nobody_needs_to_ask_while_it_is_shut():
+    """Open until the wait is over, half open until the first lease runs out, by hand for ever."""
+    two = told(half_open_probes=2)
+    leases = (Lease(0, 8.0), Lease(1, 7.0))
+    assert 30.0 == shut_until(Circuit(state=State.OPEN, since=0.0, retry_at=30.0), two)
+    assert 7.0 == shut_until(Circuit(state=State.HALF_OPEN, since=0.0, leases=leases), two)
+    assert 0.0 > shut_until(Circuit(state=State.HALF_OPEN, since=0.0, leases=leases[:1]), two)
+    assert inf == shut_until(Circuit(state=State.FORCED_OPEN, since=0.0), two)
+    for state in ADMITS_ALL:
+        assert 0.0 > shut_until(Circuit(state=state, since=0.0), two)
 
 
 def test_the_wait_is_over_at_its_end():
@@ -134,6 +149,7 @@ def moments(world, rules):
         others = out[:place] + out[place + 1 :]
         for judged in Judged:
             yield judged, ended(circuit, permit, judged, now, rules), now, others
+    assert answer is Answer.REFUSED or now >= shut_until(circuit, rules)
     yield "time", circuit, now + 4, out
     yield "force", move(circuit, Move.FORCE_OPEN, now, reason=""), now, out
     yield "reset", move(circuit, Move.RESET, now, reason=""), now, out
