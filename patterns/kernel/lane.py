@@ -123,15 +123,15 @@ def lane_for(stack: Stack) -> Callable[..., Any] | None:
     brackets = [guard for guard in stack.guards if isinstance(guard, Bracket)]
     if len(brackets) != len(stack.guards):
         return None
-    only = brackets[0] if len(brackets) == 1 else None
-    if stack.target.kind is Kind.FUNCTION:
-        if isinstance(only, Turnstile):
+    kind, only = stack.target.kind, brackets[0]
+    if kind is Kind.FUNCTION:
+        if len(brackets) == 1 and isinstance(only, Turnstile):
             return _sync_gate(stack, only)
-        return _sync_several(stack, brackets) if only is None else _sync_one(stack, only)
-    if stack.target.kind is Kind.COROUTINE:
-        if isinstance(only, Turnstile):
+        return _sync_several(stack, brackets)
+    if kind is Kind.COROUTINE:
+        if len(brackets) == 1 and isinstance(only, Turnstile):
             return _async_gate(stack, only)
-        return _async_several(stack, brackets) if only is None else _async_one(stack, only)
+        return _async_several(stack, brackets)
     return None
 
 
@@ -199,63 +199,6 @@ def _async_gate(stack: Stack, turnstile: Turnstile) -> Callable[..., Any]:
             next(permit.ticks)
         else:
             returned(permit, value)
-        return value
-
-    return guarded
-
-
-def _sync_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
-    traced, active = SHAPES[Kind.FUNCTION](stack), telemetry.active
-    target, function = stack.target, stack.target.function
-    admit, returned, raised, abandoned = bracket.admit, bracket.returned, bracket.raised, bracket.abandoned
-
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        if active():
-            return traced(*args, **kwargs)
-        permit = admit()
-        try:
-            value = function(*args, **kwargs)
-            kind = type(value)
-            if kind not in _PLAIN and hasattr(kind, "__await__"):
-                refuse_awaitable(target, value)
-        except Exception as error:
-            if type(error) is TypeError and never_entered(target, error):
-                bracket.released(permit)
-            else:
-                raised(permit, error)
-            raise
-        except BaseException as error:
-            abandoned(permit, error)
-            raise
-        returned(permit, value)
-        return value
-
-    return guarded
-
-
-def _async_one(stack: Stack, bracket: Bracket) -> Callable[..., Any]:
-    traced, active = SHAPES[Kind.COROUTINE](stack), telemetry.active
-    target, function = stack.target, stack.target.function
-    admit, returned, raised, abandoned = bracket.admit, bracket.returned, bracket.raised, bracket.abandoned
-
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        if active():
-            return await traced(*args, **kwargs)
-        permit = admit()
-        try:
-            value = await function(*args, **kwargs)
-        except Exception as error:
-            if type(error) is TypeError and never_entered(target, error):
-                bracket.released(permit)
-            else:
-                raised(permit, error)
-            raise
-        except BaseException as error:
-            abandoned(permit, error)
-            raise
-        returned(permit, value)
         return value
 
     return guarded
