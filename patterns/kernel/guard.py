@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from patterns.errors import misuse
 from patterns.kernel.block import Block, Step
-from patterns.kernel.lane import Bracket, Turnstile, lane_for
+from patterns.kernel.bracket import Bracket
+from patterns.kernel.lane import lane_for
 from patterns.kernel.shapes import SHAPES
 from patterns.kernel.stack import Guard, Stack
 from patterns.kernel.target import Target
+from patterns.kernel.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,7 @@ class Guard:
     """Low-cardinality name of its span, such as ``ledger.once``."""
 
     is_bracket = False
-    """Whether it can run in the fast lane; see `patterns.kernel.lane.Bracket`."""
+    """Whether it can run in the fast lane; see `patterns.kernel.bracket.Bracket`."""
 
     def bind(self, target: Target) -> Guard:
         """Return the guard to use around *target*; asked once, at decoration.
