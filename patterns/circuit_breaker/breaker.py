@@ -77,6 +77,8 @@ class CircuitBreaker:
 
     """
 
+    __slots__ = ("__weakref__", "_engine", "_guard", "_judge")
+
     def __init__(
         self,
         name: str,

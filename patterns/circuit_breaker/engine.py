@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from functools import partial
 from itertools import count
 from math import inf
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from patterns.circuit_breaker import machine
-from patterns.circuit_breaker.era import Era, Probe
+from patterns.circuit_breaker.era import Era, Probe, refusal_in
 from patterns.circuit_breaker.events import ProbeExpired, StateChanged, VerdictRevised
 from patterns.circuit_breaker.machine import Answer, Circuit, Judged, Move, State
 from patterns.circuit_breaker.snapshot import Snapshot
@@ -97,7 +96,7 @@ class Engine:
         self._looks = 0
         self._refused = 0
         self._holds: dict[object, str] = {}
-        self._outbox: deque[Event] = deque()
+        self._outbox: list[Event] = []  # lists, not deques: they are nearly always empty, and a deque never is small
         self.era = self._era_of(Circuit(since=self.now()))
         # The permit of what passes although it should not: an era that is never the circuit's, so nothing counts.
         self._aside = None if enforce else Era(Circuit(since=self.now()), (), name)
@@ -109,7 +108,7 @@ class Engine:
         self._lock = threading.RLock()
         self._telling = threading.Lock()
         self._busy = False
-        self._late: deque[Callable[[float], object]] = deque()
+        self._late: list[Callable[[float], object]] = []
 
     # What every call needs.
 
@@ -135,7 +134,7 @@ class Engine:
         if era.free:
             return era
         wait = era.shut_until - self.now()
-        if 0.0 < wait < inf and self._aside is None:
+        if 0.0 < wait < inf and self._aside is None and era.refusal is not None:
             next(self._refusals)
             raise era.refusal.again(call, wait)
         permit = self.ask()
@@ -145,7 +144,7 @@ class Engine:
 
     def _refusal(self, call: str | None) -> CircuitOpen:
         era = self.era
-        return era.refusal.again(call, machine.remaining(era.circuit, self.now()))
+        return refusal_in(era.circuit, self.name).again(call, machine.remaining(era.circuit, self.now()))
 
     def settle(self, permit: Permit, ending: Ending) -> int:
         """Count how a call ended.
@@ -187,7 +186,7 @@ class Engine:
             try:
                 result = work(now)
                 while self._late:
-                    self._late.popleft()(now)
+                    self._late.pop(0)(now)
             finally:
                 self._busy = False
         if self._outbox:
@@ -199,7 +198,7 @@ class Engine:
         while self._outbox and self._telling.acquire(blocking=False):
             try:
                 while self._outbox:
-                    self.listeners.publish(self._outbox.popleft())
+                    self.listeners.publish(self._outbox.pop(0))
             finally:
                 self._telling.release()
 

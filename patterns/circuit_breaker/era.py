@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from patterns.circuit_breaker.machine import Circuit, Lease
     from patterns.circuit_breaker.rules import Window
 
-__all__ = ["Era", "Probe"]
+__all__ = ["Era", "Probe", "refusal_in"]
 
 _STANDS = {
     State.CLOSED: "is closed",
@@ -48,7 +48,7 @@ class Era:
         peeks: Numbers that were taken to look and belong to no call.
         edge: Monotonic second before which a success has nothing to do but to tick.
         shut_until: Monotonic second before which nobody is admitted.
-        refusal: What every refused call gets a copy of.
+        refusal: What every refused call gets a copy of; None if it is free.
 
     """
 
@@ -59,6 +59,7 @@ class Era:
         "_run",
         "_slow",
         "_total",
+        "_windows",
         "began",
         "circuit",
         "edge",
@@ -73,9 +74,7 @@ class Era:
         self.circuit = circuit
         self.free = circuit.state in ADMITS_ALL
         self.shut_until = -inf
-        text = f"the circuit {name!r} {_STANDS[circuit.state]}: {circuit.reason}"
-        facts = {"breaker": name, "state": circuit.state.value, "reason": circuit.reason}
-        self.refusal = CircuitOpen(text, retry_after=None, **facts)
+        self.refusal = None if self.free else refusal_in(circuit, name)
         self.began: StateChanged | None = None
         self.ticks = count(1)
         self.peeks = 0
@@ -84,8 +83,9 @@ class Era:
         self._slow = 0
         self._run = 0
         self._last_failure = 0
-        self._looks = {window: look_back(window, circuit.since) for window in windows}
-        self.edge = min((look.edge for look in self._looks.values()), default=inf)
+        self._windows = windows
+        self._looks = tuple(look_back(window, circuit.since) for window in windows)
+        self.edge = min((look.edge for look in self._looks), default=inf)
 
     @property
     def totals(self) -> Counts:
@@ -100,11 +100,11 @@ class Era:
     @property
     def seen(self) -> Counts:
         """How the calls of the first window ended, or of the whole era if there is none; as of the last look."""
-        return next((look.counts(self.totals) for look in self._looks.values()), self.totals)
+        return next((look.counts(self.totals) for look in self._looks), self.totals)
 
     def counts(self, window: Window, /) -> Counts:
         """Return how the calls of *window* ended, as of the last look."""
-        return self._looks[window].counts(self.totals)
+        return self._looks[self._windows.index(window)].counts(self.totals)
 
     def add(self, now: float, *, failed: bool, slow: bool, weight: int = 1) -> int:
         """Count a call that ended *now*, as *weight* calls, and return its number; needs the lock."""
@@ -120,7 +120,7 @@ class Era:
         """Make a failure of the success that was the *number*-th call and *ended* then; needs the lock."""
         self.look(now)
         self._failures += 1
-        for look in self._looks.values():
+        for look in self._looks:
             look.amend(number, ended)
         if number == self._last_failure - self._run:
             self._run += 1
@@ -139,9 +139,9 @@ class Era:
 
     def _roll(self, now: float) -> None:
         if now >= self.edge:
-            for look in self._looks.values():
+            for look in self._looks:
                 look.roll(now, self.totals)
-            self.edge = min(look.edge for look in self._looks.values())
+            self.edge = min(look.edge for look in self._looks)
 
     def _note(self, number: int, *, failed: bool, slow: bool) -> None:
         self._total = number
@@ -149,8 +149,14 @@ class Era:
             self._lengthen(number)
             self._failures += 1
         self._slow += slow
-        for look in self._looks.values():
+        for look in self._looks:
             look.note(number, failed=failed, slow=slow)
+
+
+def refusal_in(circuit: Circuit, name: str) -> CircuitOpen:
+    """Return the error that refused calls get a copy of."""
+    text = f"the circuit {name!r} {_STANDS[circuit.state]}: {circuit.reason}"
+    return CircuitOpen(text, retry_after=None, breaker=name, state=circuit.state.value, reason=circuit.reason)
 
 
 class Probe:

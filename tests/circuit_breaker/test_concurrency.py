@@ -55,7 +55,7 @@ def test_no_success_is_lost(make, clock, hasty):
                 breaker.snapshot()
 
     in_threads(8, work)
-    (look,) = breaker._engine.era._looks.values()
+    (look,) = breaker._engine.era._looks
     breaker.snapshot()
     assert 16_000 == breaker._engine.era.totals.calls
     assert look.counts(breaker._engine.era.totals).calls < 16_000

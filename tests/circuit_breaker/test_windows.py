@@ -158,6 +158,6 @@ def test_a_window_of_calls_remembers_failures_alone():
     for _ in range(10_000):
         next(era.ticks)
     era.add(START, failed=True, slow=False)
-    (look,) = era._looks.values()
+    (look,) = era._looks
     assert 1 == len(look._failures)
     assert Counts(10_001, 1, 0) == era.counts(LastCalls(10**6))
