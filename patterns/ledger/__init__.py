@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patterns.ledger.downstream import idempotency_headers
 from patterns.ledger.events import (
     EffectEvent,
     EffectRecorded,
@@ -28,5 +29,6 @@ __all__ = [
     "Ledger",
     "Record",
     "State",
+    "idempotency_headers",
     "keyed",
 ]

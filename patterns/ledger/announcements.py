@@ -22,7 +22,7 @@ def recorded(books: Books, record: Record, call: Call | None = None) -> None:
         at=record.changed,
         effect_id=record.id,
         tool=record.tool,
-        state=record.state.value,
+        state=record.state._value_,
         fence=record.fence,
     )
     _tell(books, call, event)
@@ -31,7 +31,7 @@ def recorded(books: Books, record: Record, call: Call | None = None) -> None:
 def replayed(books: Books, record: Record, call: Call) -> None:
     """Tell that a recorded outcome was handed out."""
     event = EffectReplayed(
-        source=books.name, at=books.now(), effect_id=record.id, tool=record.tool, state=record.state.value
+        source=books.name, at=books.now(), effect_id=record.id, tool=record.tool, state=record.state._value_
     )
     _tell(books, call, event)
 
@@ -43,7 +43,7 @@ def resolved(books: Books, record: Record, by: str | None, note: str) -> None:
         at=record.changed,
         effect_id=record.id,
         tool=record.tool,
-        state=record.state.value,
+        state=record.state._value_,
         by=by,
         note=note,
     )
@@ -52,7 +52,7 @@ def resolved(books: Books, record: Record, by: str | None, note: str) -> None:
 
 def reported_late(books: Books, record: Record, fence: int, call: Call) -> None:
     """Tell, loudly, that an attempt reported after its effect had moved on."""
-    state, outcome = record.state.value, str(record.late[-1]["outcome"])
+    state, outcome = record.state._value_, str(record.late[-1]["outcome"])
     _log().error("%s reported %s when its record was %s already; look at both", record.id, outcome, state)
     event = LateResult(
         source=books.name,
@@ -70,7 +70,12 @@ def unsettled(books: Books, record: Record, error: str, call: Call) -> None:
     """Tell, loudly, that an outcome could not be written."""
     _log().error("the outcome of %s could not be written: %s", record.id, error)
     event = EffectUnsettled(
-        source=books.name, at=books.now(), effect_id=record.id, tool=record.tool, state=record.state.value, error=error
+        source=books.name,
+        at=books.now(),
+        effect_id=record.id,
+        tool=record.tool,
+        state=record.state._value_,
+        error=error,
     )
     _tell(books, call, event)
 

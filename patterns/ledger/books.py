@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from patterns.kernel.events import Listeners
 from patterns.kernel.storage import ABSENT, Change
-from patterns.ledger.machine import Moved, Refusal, step
+from patterns.ledger.machine import Doubt, Gone, Moved, Refusal, step
 from patterns.ledger.record_format import read_record, write_record
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Books:
         self.listeners = Listeners()
         self.unsettled: dict[str, Report | TakeBack] = {}
         self.waiters = 0
+        self._lock = Lock()
         self._settle_durably = settle_durably
         self._ids = ids
         self._me = ("", -1, 0.0)  # owner id, process id, when the store said so
@@ -63,6 +65,12 @@ class Books:
     def now(self) -> float:
         """Return seconds since 1970-01-01 UTC."""
         return float(self.clock.wall())
+
+    def count_waiter(self, change: int) -> int:
+        """Count one more (1) or fewer (-1) who waits; return how many there are."""
+        with self._lock:
+            self.waiters += change
+            return self.waiters
 
     # Who we are, and who is alive
 
@@ -86,7 +94,7 @@ class Books:
         """Return True, False if *owner* is proven dead, or None if it cannot be told."""
         if owner is None or self.store.owners is None:
             return None
-        if owner == self._me[0]:
+        if owner == self.still_me():
             return True
         alive: bool | None = await self._off_loop(self.store.owners.alive, owner, asynchronous=asynchronous)
         return alive
@@ -126,13 +134,11 @@ class Books:
         """Drop what is remembered of settled records."""
         self._settled.clear()
 
-    async def move(
-        self, cells: AsyncCells, key: str, operation: Operation, *, durable: bool = True, now: float | None = None
-    ) -> Moved | Refusal:
+    async def move(self, cells: AsyncCells, key: str, operation: Operation, *, durable: bool = True) -> Moved | Refusal:
         """Do *operation* on the record at *key*, whatever others do to it at the same time."""
         while True:
             record, seen = await self.read(cells, key)
-            answer = step(record, operation, self.now() if now is None else now)
+            answer = step(record, operation, await self._time_of(cells, operation))
             if isinstance(answer, Refusal):
                 return answer
             if await self._swapped(cells, key, seen, record, answer, durable=durable):
@@ -145,13 +151,17 @@ class Books:
         # The version after a swap is not told. The next number is right unless the key had been deleted before; if it
         # is another one, this number has never been the record's, nor will it be, so the swap just fails.
         if not self._second_guess:
-            answer = step(claimed, report, self.now())
+            answer = step(claimed, report, await self._time_of(cells, report))
             if isinstance(answer, Refusal):
                 return answer
             if await self._swapped(cells, key, seen + 1, claimed, answer, durable=self._settle_durably):
                 return answer
             self._second_guess = seen == ABSENT
         return await self.move(cells, key, report, durable=self._settle_durably)
+
+    async def _time_of(self, cells: AsyncCells, operation: Operation) -> float:
+        """Return the time of *operation*: of a doubt by the store's clock, for others measure how old it is."""
+        return float(await cells.now()) if isinstance(operation, (Doubt, Gone)) else self.now()
 
     async def _swapped(
         self, cells: AsyncCells, key: str, seen: int, before: Record | None, answer: Moved, *, durable: bool

@@ -42,7 +42,7 @@ class Inspection:
         since: float | None = None,
         limit: int = 100,
     ) -> list[Record]:
-        """Return recorded effects.
+        """Return recorded effects, those whose state changed last first.
 
         Args:
             state: Only those in this state.

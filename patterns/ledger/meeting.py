@@ -147,7 +147,8 @@ class Meeting:
         books = self._books
         if await books.alive(record.owner, asynchronous=self._asynchronous) is not False:
             return False
-        answer = await books.move(self.cells, cell, Gone(owner=record.owner or ""))
+        # Lazily: if it is lost with the power, the next caller finds out again.
+        answer = await books.move(self.cells, cell, Gone(owner=record.owner or ""), durable=False)
         if isinstance(answer, Moved) and answer.record is not None:
             announcements.recorded(books, answer.record)
         return True
@@ -164,18 +165,18 @@ class Meeting:
                 until=None,
                 effect_id=record.id,
             )
-        books.waiters += 1
+        waiters = books.count_waiter(1)
         try:
             await self._patience.wait(
                 self.cells,
                 cell,
                 seen,
-                waiters=books.waiters,
+                waiters=waiters,
                 stranger=record.owner != await books.me(asynchronous=self._asynchronous),
                 asleep=self._asynchronous,
             )
         finally:
-            books.waiters -= 1
+            books.count_waiter(-1)
 
     # Somebody has what it must have for itself
 

@@ -39,7 +39,8 @@ def keyed(*, window: Duration) -> Guarantee:
     """Promise that repetitions are harmless because the tool sends ``current_call().idempotency_key`` along.
 
     Args:
-        window: Seconds (or a timedelta) after the first attempt during which the provider is sure to remember the key.
+        window: Seconds (or a timedelta) after the first attempt during which the provider is sure to remember the key,
+            less what the clocks of your hosts may differ by.
 
     Returns:
         A guarantee: an attempt of unknown outcome is repeated by the next call within the window, once it is over.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
 from patterns.errors import Misuse, Refused, misuse
@@ -57,17 +58,13 @@ class Query:
     def select(
         self, *, state: State | None, tool: str | None, run: Run | str | None, since: float | None, limit: int
     ) -> list[Record]:
-        """Return up to *limit* records that fit, see `Ledger.effects`."""
+        """Return the newest *limit* records that fit, see `Ledger.effects`."""
         prefix = effects_prefix(self._books.name)
         if isinstance(run, Run):
             prefix = scope_prefix(self._books.name, run.tenant, run.path)
-        found: list[Record] = []
-        for record in self._all(prefix):
-            if len(found) >= limit:
-                break
-            if _fits(record, state, tool, run if isinstance(run, str) else None, since):
-                found.append(record)
-        return found
+        path = run if isinstance(run, str) else None
+        found = (record for record in self._all(prefix) if _fits(record, state, tool, path, since))
+        return nlargest(limit, found, key=lambda record: record.changed)
 
     def _all(self, prefix: str) -> Iterator[Record]:
         return (read_record(cell) for cell in self._cells_below(prefix))

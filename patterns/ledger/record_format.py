@@ -3,6 +3,9 @@
 The second line keeps a large result out of everything that only looks at the
 state. The first line starts with the version of the format; a reader refuses
 versions it does not know, since it cannot tell what they forbid.
+
+A member that is missing has its default: nothing, or ``created`` for the times
+``first`` and ``started``.
 """
 
 from __future__ import annotations
@@ -28,17 +31,21 @@ _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 def write_record(record: Record) -> bytes:
     """Return *record* as bytes."""
     line = (
-        f'{{"v":{VERSION},{record.identity.json},"state":"{record.state.value}","fence":{record.fence}'
+        f'{{"v":{VERSION},{record.identity.json},"state":"{record.state._value_}","fence":{record.fence}'
         f',"created":{record.created!r},"changed":{record.changed!r}{member("owner", record.owner)}'
-        f"{_number('first', record.first)}{_number('started', record.started)}{_rest(record)}}}"
+        f"{_time('first', record.first, record.created)}{_time('started', record.started, record.created)}"
+        f"{_rest(record)}}}"
     )
     if record.result is not None:
         line = f"{line}\n{record.result}"
     return line.encode()
 
 
-def _number(name: str, value: float | None) -> str:
-    return "" if value is None else f',"{name}":{value!r}'
+def _time(name: str, value: float | None, created: float) -> str:
+    """Return a further member, or nothing for the time the record was created, which most times are."""
+    if value == created:
+        return ""
+    return f',"{name}":null' if value is None else f',"{name}":{value!r}'
 
 
 def _rest(record: Record) -> str:
@@ -88,53 +95,62 @@ def read_record(cell: Cell) -> Record:
 
 
 def _built(facts: dict[str, Any], result: str | None) -> Record:
-    get = facts.get
-    identity = Identity(
-        id=facts["id"],
-        tool=facts["tool"],
-        key=get("key"),
-        tenant=get("tenant"),
-        run=tuple(facts["run"]),
-        distinct=tuple(get("distinct", ())),
-        fingerprint=facts["fingerprint"],
-        guarantee=facts["guarantee"],
-    )
-    record = Record(
-        identity=identity,
-        state=_STATES[facts["state"]],
-        fence=facts["fence"],
-        owner=get("owner"),
-        over=get("over", False),
-        created=facts["created"],
-        first=get("first"),
-        started=get("started"),
-        changed=facts["changed"],
+    created = facts["created"]
+    fact = {**_DEFAULTS, "first": created, "started": created, **facts}
+    _check(fact)
+    return Record(
+        identity=Identity(
+            id=fact["id"],
+            tool=fact["tool"],
+            key=fact["key"],
+            tenant=fact["tenant"],
+            run=tuple(fact["run"]),
+            distinct=tuple(fact["distinct"]),
+            fingerprint=fact["fingerprint"],
+            guarantee=fact["guarantee"],
+        ),
+        state=_STATES[fact["state"]],
+        fence=fact["fence"],
+        owner=fact["owner"],
+        over=fact["over"],
+        created=fact["created"],
+        first=fact["first"],
+        started=fact["started"],
+        changed=fact["changed"],
         result=result,
-        error=get("error"),
-        doubt=get("doubt"),
-        repeats=get("repeats", False),
-        approval=get("approval"),
-        trace=get("trace"),
-        resources=tuple(get("resources", ())),
-        late=tuple(get("late", ())),
-        notes=tuple(get("notes", ())),
+        error=fact["error"],
+        doubt=fact["doubt"],
+        repeats=fact["repeats"],
+        approval=fact["approval"],
+        trace=fact["trace"],
+        resources=tuple(fact["resources"]),
+        late=tuple(fact["late"]),
+        notes=tuple(fact["notes"]),
     )
-    for name, kinds in _KINDS:
-        if type(get(name)) not in kinds:
-            raise TypeError(f"{name} is {get(name)!r}")
-    return record
 
 
-# What the rules and the errors rely on.
-_KINDS = (
-    ("id", (str,)),
-    ("fingerprint", (str,)),
-    ("guarantee", (str,)),
-    ("fence", (int,)),
-    ("created", (float,)),
-    ("changed", (float,)),
-    ("owner", (str, type(None))),
-    ("over", (bool, type(None))),
-    ("first", (float, type(None))),
-    ("error", (dict, type(None))),
-)
+_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("key", "tenant", "owner", "error", "doubt", "approval", "trace")),
+    **dict.fromkeys(("distinct", "resources", "late", "notes"), ()),
+    "over": False,
+    "repeats": False,
+}
+
+
+def _check(fact: dict[str, Any]) -> None:
+    """Refuse what the rules and the errors could not work with."""
+    first, owner, error = fact["first"], fact["owner"], fact["error"]
+    if (
+        type(fact["id"]) is str
+        and type(fact["fingerprint"]) is str
+        and type(fact["guarantee"]) is str
+        and type(fact["fence"]) is int
+        and type(fact["created"]) is float
+        and type(fact["changed"]) is float
+        and type(fact["over"]) is bool
+        and (first is None or type(first) is float)
+        and (owner is None or type(owner) is str)
+        and (error is None or type(error) is dict)
+    ):
+        return
+    raise TypeError("one of its facts is of another type")

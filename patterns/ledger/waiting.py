@@ -12,7 +12,7 @@ __all__ = ["Patience"]
 
 # A stranger may die at any moment, which no store tells, so it is looked after; this very process is not.
 _FIRST, _GROWTH = 0.001, 1.6
-_LAST_BEHIND_STRANGER, _LAST_BEHIND_SELF = 0.004, 1.0
+_LAST_BEHIND_STRANGER, _LAST_BEHIND_SELF = 0.002, 1.0
 _CROWD = 4  # from here on waiters share the looking
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import patterns
 from patterns.errors import InFlight, KeyConflict, Misuse, ScopeRequired
-from patterns.ledger import Ledger
+from patterns.ledger import Ledger, idempotency_headers
 from patterns.stores.memory import MemoryStore
 
 
@@ -309,6 +309,18 @@ def test_the_downstream_key_is_stable_and_known_before_the_body(ledger, run):
     assert [1, 2, 3, 1] == [fence for _, fence in seen]
     assert (keys[0],) * 3 == tuple(keys[:3]) != (keys[3],) * 3
     assert 32 == len(keys[0])
+
+
+def test_the_key_is_sent_as_a_header(ledger, run):
+    """From anywhere within the effect; outside there is none."""
+
+    @ledger.once
+    def pay(amount: int) -> str:
+        return idempotency_headers()["Idempotency-Key"]
+
+    assert pay(1) == pay(1) != pay(2)
+    with pytest.raises(Misuse, match="runs in no effect"):
+        idempotency_headers()
 
 
 def test_a_mutated_argument_changes_the_running_call_not_its_key(ledger, till, run):

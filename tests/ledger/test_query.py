@@ -18,6 +18,12 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
+def memory(clock):
+    """Return a store on that clock."""
+    return patterns.open_store("memory://", clock=clock)
+
+
+@pytest.fixture
 def ledger(memory, clock) -> Ledger:
     """Return a ledger on that clock."""
     return Ledger(memory, wait=0, clock=clock, retry_on=NotImplementedError)
@@ -87,6 +93,8 @@ def test_effects_are_found_by_what_is_known_of_them(ledger, book):
         assert 1 == count(ledger, run=run, tool="pay", state=State.DONE)
     assert (18, 4, 0) == tuple(count(ledger, since=since) for since in (0, 1010.0, 1013.0))
     assert 3 == count(ledger, limit=3)
+    times = [record.changed for record in ledger.effects()]
+    assert sorted(times, reverse=True) == times
     assert all(record.is_settled for record in ledger.effects(state="done"))
 
 
