@@ -114,7 +114,7 @@ def test_one_effect_is_found_by_id_part_of_it_or_key(ledger, book):
 
 def test_what_fits_several_effects_is_refused(ledger, book):
     """A decision must not hit the wrong one."""
-    part = ledger.effects(run="r-1")[0].id.partition("/")[0]
+    part = ledger.effects(run="r-2")[0].id.partition("/")[0]
     with pytest.raises(Misuse, match=r"fits \d effects"):
         ledger.effect(part)
 
