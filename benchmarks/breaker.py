@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
     Function = Callable[[], Any]
 
-IN_A_ROW, IN_TIME, ALL = (
+IN_A_ROW, IN_TIME, SLOW, ALL = (
     "patterns (in a row)",
     "patterns (in a row, last 60 s)",
+    "patterns (in a row, last 60 s, slow calls)",
     "patterns (in a row, last 60 s, slow calls, results)",
 )
 OPTIONS: dict[str, dict[str, Any]] = {
     IN_A_ROW: {},
     IN_TIME: {"error_rate_threshold": 0.5},
+    SLOW: {"trip": streak(5) | rate(0.5) | slow(0.5, over=2.0)},
     ALL: {"trip": streak(5) | rate(0.5) | slow(0.5, over=2.0), "failed_results": lambda result: result is None},
 }
 THREADS, EACH = 8, 1000

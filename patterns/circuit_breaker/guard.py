@@ -15,15 +15,18 @@ from patterns.errors import CircuitOpen
 from patterns.kernel.guard import Bracket, Turnstile
 from patterns.kernel.outcome import Abandoned, Raised, Returned
 from patterns.kernel.target import Kind
+from patterns.kernel.timed import TimedTurnstile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from patterns.circuit_breaker.engine import Engine
     from patterns.circuit_breaker.verdict import Judge
     from patterns.kernel.call import Call, Proceed
     from patterns.kernel.outcome import Outcome
     from patterns.kernel.target import Target
 
-__all__ = ["CarefulGuard", "ProtectGuard", "QuickGuard", "guard_for"]
+__all__ = ["CarefulGuard", "ProtectGuard", "QuickGuard", "SlowGuard", "guard_for"]
 
 _SUCCEEDED = Ending(SUCCESS)
 _NOTHING = Ending(IGNORE)
@@ -137,6 +140,8 @@ class QuickGuard(ProtectGuard, Turnstile):
 class CarefulGuard(ProtectGuard):
     """Where results are judged or slow calls count; the permit is paired with the time of admission."""
 
+    now: Callable[[], float]
+
     def __init__(self, engine: Engine, judge: Judge, call: str, *, is_block: bool) -> None:
         super().__init__(engine, judge, call)
         self.now = engine.now
@@ -174,13 +179,24 @@ class CarefulGuard(ProtectGuard):
         self.engine.settle(permit[0], _NOTHING)
 
 
+class SlowGuard(CarefulGuard, TimedTurnstile):
+    """Where slow calls count and results are not judged: a quick success is a tick of its era."""
+
+    def __init__(self, engine: Engine, judge: Judge, call: str, *, is_block: bool) -> None:
+        super().__init__(engine, judge, call, is_block=is_block)
+        self.gated = engine
+        self.patience = self.over
+
+
 _UNJUDGED = frozenset({Kind.GENERATOR, Kind.ASYNC_GENERATOR})
 """Their time is mostly the consumer's, and what they return is not what they are asked for."""
 
 
 def guard_for(engine: Engine, judge: Judge, target: Target) -> ProtectGuard:
     """Return the guard that sees all the breaker must see of *target*, and no more."""
-    careful = engine.policy.slow_over is not None or judge.failed_results is not None
-    if careful and target.kind not in _UNJUDGED:
-        return CarefulGuard(engine, judge, target.name, is_block=target.is_block)
+    if target.kind not in _UNJUDGED:
+        if judge.failed_results is not None:
+            return CarefulGuard(engine, judge, target.name, is_block=target.is_block)
+        if engine.policy.slow_over is not None:
+            return SlowGuard(engine, judge, target.name, is_block=target.is_block)
     return QuickGuard(engine, judge, target.name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from patterns.kernel.bracket import Bracket, async_brackets, sync_brackets
 from patterns.kernel.target import Kind
+from patterns.kernel.timed import TimedTurnstile, async_timed, sync_timed
 from patterns.kernel.turnstile import (
     Turnstile,
     async_turnstile,
@@ -37,6 +38,8 @@ def lane_for(stack: Stack) -> Callable[..., Any] | None:
 def _sync(stack: Stack, brackets: list[Bracket], turnstiles: list[Turnstile]) -> Callable[..., Any]:
     if len(turnstiles) == 1:
         return sync_turnstile(stack, turnstiles[0])
+    if len(brackets) == 1 and isinstance(brackets[0], TimedTurnstile):
+        return sync_timed(stack, brackets[0])
     asking = sync_brackets(stack, brackets)
     return sync_turnstiles(stack, turnstiles, asking) if turnstiles else asking
 
@@ -44,5 +47,7 @@ def _sync(stack: Stack, brackets: list[Bracket], turnstiles: list[Turnstile]) ->
 def _async(stack: Stack, brackets: list[Bracket], turnstiles: list[Turnstile]) -> Callable[..., Any]:
     if len(turnstiles) == 1:
         return async_turnstile(stack, turnstiles[0])
+    if len(brackets) == 1 and isinstance(brackets[0], TimedTurnstile):
+        return async_timed(stack, brackets[0])
     asking = async_brackets(stack, brackets)
     return async_turnstiles(stack, turnstiles, asking) if turnstiles else asking

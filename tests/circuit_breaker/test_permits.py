@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patterns.circuit_breaker import FAILURE, SUCCESS, Counts, ProbeExpired, State, VerdictRevised, calls
+from patterns.circuit_breaker import FAILURE, SUCCESS, Counts, ProbeExpired, State, VerdictRevised, calls, rate, slow
 from patterns.errors import Misuse
 
 
@@ -62,10 +62,14 @@ def test_a_late_verdict_finds_its_call(make):
     assert Counts(2, 1) == breaker.snapshot().counts
 
 
-@pytest.mark.parametrize("options", [{}, {"failed_results": bool}, None], ids=["timed", "careful", "permit"])
+@pytest.mark.parametrize(
+    "options",
+    [{"trip": rate(0.5)}, {"trip": rate(0.5) | slow(0.5, over=2)}, {"trip": rate(0.5), "failed_results": bool}, None],
+    ids=["rate", "slow", "results", "permit"],
+)
 def test_successes_are_counted_when_they_come(make, protect, clock, options):
     """One that came 59 seconds later is still within the window when the first one is not."""
-    breaker = make(error_rate_threshold=0.5, **options or {})
+    breaker = make(**options or {"trip": rate(0.5)})
     guarded = protect(breaker, lambda: None) if options is not None else lambda: breaker.acquire().success()
     guarded()
     clock.advance(59)
