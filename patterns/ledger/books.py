@@ -138,7 +138,7 @@ class Books:
         """Do *operation* on the record at *key*, whatever others do to it at the same time."""
         while True:
             record, seen = await self.read(cells, key)
-            answer = step(record, operation, await self._time_of(cells, operation))
+            answer = step(record, operation, await self._time(cells) if _is_doubt(operation) else self.now())
             if isinstance(answer, Refusal):
                 return answer
             if await self._swapped(cells, key, seen, record, answer, durable=durable):
@@ -151,7 +151,7 @@ class Books:
         # The version after a swap is not told. The next number is right unless the key had been deleted before; if it
         # is another one, this number has never been the record's, nor will it be, so the swap just fails.
         if not self._second_guess:
-            answer = step(claimed, report, await self._time_of(cells, report))
+            answer = step(claimed, report, await self._time(cells) if _is_doubt(report) else self.now())
             if isinstance(answer, Refusal):
                 return answer
             if await self._swapped(cells, key, seen + 1, claimed, answer, durable=self._settle_durably):
@@ -159,9 +159,8 @@ class Books:
             self._second_guess = seen == ABSENT
         return await self.move(cells, key, report, durable=self._settle_durably)
 
-    async def _time_of(self, cells: AsyncCells, operation: Operation) -> float:
-        """Return the time of *operation*: of a doubt by the store's clock, for others measure how old it is."""
-        return float(await cells.now()) if isinstance(operation, (Doubt, Gone)) else self.now()
+    async def _time(self, cells: AsyncCells) -> float:
+        return float(await cells.now())
 
     async def _swapped(
         self, cells: AsyncCells, key: str, seen: int, before: Record | None, answer: Moved, *, durable: bool
@@ -177,6 +176,11 @@ class Books:
         found = [await cells.read(resource) for resource in record.resources]
         # Emptied rather than deleted, which keeps versions small.
         return [Change(cell.key, cell.version, b"") for cell in found if cell is not None and cell.value == holds]
+
+
+def _is_doubt(operation: Operation) -> bool:
+    """Whether others will measure how old it is, so that it must be dated by the store's clock."""
+    return isinstance(operation, (Doubt, Gone))
 
 
 @frozen

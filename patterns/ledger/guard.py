@@ -116,12 +116,11 @@ class OnceGuard(Guard):
     ) -> Outcome | None:
         """Return how the call ended, or None if somebody else was quicker to claim the effect."""
         record, store = attempt.record, self.books.store
-        back = TakeBack(fence=record.fence, owner=record.owner or "")
 
-        async def back_again() -> None:
-            await self.settle(call, effect, attempt, cells, back)
+        async def take_back() -> None:
+            await self.settle(call, effect, attempt, cells, _back(record))
 
-        claim = Claim(store, attempt.changes, effect=True, revert=back_again)
+        claim = Claim(store, attempt.changes, effect=True, revert=take_back)
         call.at_commit(claim)
         call.idempotency_key, call.fence = effect.downstream, record.fence
         try:
@@ -133,7 +132,8 @@ class OnceGuard(Guard):
                 finish_at_once(self.settle(call, effect, attempt, Blocking(store.cells), report))
             raise
         if claim.committed:
-            ended = back if isinstance(outcome, (Refused, Replayed)) else self._surely(outcome, effect, record)
+            ran = isinstance(outcome, (Returned, Raised, Abandoned))
+            ended = self._surely(outcome, effect, record) if ran else _back(record)
             await call.shield(self.settle(call, effect, attempt, cells, ended), suspends=cells.suspends)
             return outcome
         call.withdraw(claim)
@@ -224,6 +224,10 @@ _RESULTS = {
     News.LATE: "late",
     News.TAKEN_BACK: "taken_back",
 }
+
+
+def _back(record: Record) -> TakeBack:
+    return TakeBack(fence=record.fence, owner=record.owner or "")
 
 
 def _void(record: Record, call: Call) -> Exception:
