@@ -11,14 +11,15 @@ from attrs import frozen
 
 from patterns.kernel.events import Listeners
 from patterns.kernel.storage import ABSENT, Change
-from patterns.ledger.machine import Doubt, Gone, Moved, Refusal, step
+from patterns.ledger.machine import step
+from patterns.ledger.operations import Doubt, Gone, Moved, Refusal
 from patterns.ledger.record_format import read_record, write_record
 
 if TYPE_CHECKING:
     from patterns.kernel.clock import Clock
     from patterns.kernel.ids import Ids
     from patterns.kernel.storage import AsyncCells, Store
-    from patterns.ledger.machine import Operation, Report, TakeBack
+    from patterns.ledger.operations import Operation, Report, TakeBack
     from patterns.ledger.policy import Policy
     from patterns.ledger.record import Record
     from patterns.ledger.value_classes import Classes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from patterns.errors import InDoubt, Misuse
 from patterns.kernel.settle import hook_result
 from patterns.ledger import announcements
-from patterns.ledger.machine import Decide, Moved, Reason, Verdict
+from patterns.ledger.operations import Decide, Moved, Reason, Verdict
 from patterns.ledger.policy import DidNotHappen, Happened
 from patterns.ledger.results import result_text
 

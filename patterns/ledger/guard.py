@@ -16,8 +16,9 @@ from patterns.ledger import announcements
 from patterns.ledger.annotations import declared_classes, refuse_unrecordable
 from patterns.ledger.books import Handling
 from patterns.ledger.failures import Meaning
-from patterns.ledger.machine import Doubt, Fail, Free, Moved, News, Refusal, Settle, TakeBack, is_replay
+from patterns.ledger.machine import is_replay
 from patterns.ledger.meeting import Meeting
+from patterns.ledger.operations import Doubt, Fail, Free, Moved, News, Refusal, Settle, TakeBack
 from patterns.ledger.raised import describe, rebuild, text_of
 from patterns.ledger.record import Record, State
 from patterns.ledger.results import replayed_result, result_text
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from patterns.kernel.storage import AsyncCells, Store
     from patterns.kernel.target import Target
     from patterns.ledger.keys import Effect, Keys
-    from patterns.ledger.machine import Report
     from patterns.ledger.meeting import Attempt
+    from patterns.ledger.operations import Report
     from patterns.ledger.telling import Telling
 
 __all__ = ["OnceGuard"]
@@ -242,6 +243,11 @@ def _void(record: Record, call: Call) -> Exception:
     )
 
 
+def _same(one: Store, other: Store) -> bool:
+    """Whether both are one place; two stores in memory never are."""
+    return one is other or (one.url == other.url and not one.url.startswith("memory:"))
+
+
 def _refuse_echo(call: Call, effect: Effect, store: Store) -> None:
     """Refuse a call that would wait for itself, and a second guard of the same ledger around one call.
 
@@ -250,7 +256,7 @@ def _refuse_echo(call: Call, effect: Effect, store: Store) -> None:
         Misuse: The function is decorated twice.
 
     """
-    claims = [claim for claim in call.claims if claim.store is store] if call.claims else ()
+    claims = [claim for claim in call.claims if _same(claim.store, store)] if call.claims else ()
     if any(change.key == effect.cell for claim in claims for change in claim.changes):
         raise Misuse.shown(
             f"{call.name} is guarded twice by one ledger",

@@ -10,7 +10,7 @@ from patterns.kernel.call import Call
 from patterns.kernel.drive import finish_at_once
 from patterns.kernel.outcome import Returned
 from patterns.kernel.target import Kind, Target
-from patterns.ledger.machine import Doubt, Fail, Free, Moved, News
+from patterns.ledger.operations import Doubt, Fail, Free, Moved, News
 from patterns.ledger.raised import describe, text_of
 from patterns.ledger.record import Record
 from patterns.ledger.value_classes import Classes
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from patterns.kernel.storage import AsyncCells
     from patterns.ledger.guard import OnceGuard
     from patterns.ledger.keys import Effect
-    from patterns.ledger.machine import Report
     from patterns.ledger.meeting import Attempt
+    from patterns.ledger.operations import Report
 
 __all__ = ["AsyncBegun", "Begun", "begin"]
 

@@ -10,7 +10,8 @@ from patterns.errors import ApprovalPending, InFlight, KeyConflict
 from patterns.kernel.storage import ABSENT, Change
 from patterns.ledger import announcements
 from patterns.ledger.doubts import find_out, in_doubt
-from patterns.ledger.machine import Claim, Gone, Moved, Reason, step
+from patterns.ledger.machine import step
+from patterns.ledger.operations import Claim, Gone, Moved, Reason
 from patterns.ledger.record import OPEN, State
 from patterns.ledger.record_format import write_record
 from patterns.ledger.waiting import Patience

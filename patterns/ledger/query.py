@@ -11,7 +11,7 @@ from patterns.kernel.run import Run, current_run
 from patterns.kernel.storage import Blocking, Change
 from patterns.ledger import announcements
 from patterns.ledger.keys import effects_prefix, key_label, resources_prefix, scope_prefix
-from patterns.ledger.machine import Cancel, Decide, Gone, Moved, Reason, Verdict
+from patterns.ledger.operations import Cancel, Decide, Gone, Moved, Reason, Verdict
 from patterns.ledger.raised import describe
 from patterns.ledger.record import Record, State
 from patterns.ledger.record_format import read_record
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from patterns.kernel.storage import Cell
     from patterns.ledger.books import Books
-    from patterns.ledger.machine import Operation
+    from patterns.ledger.operations import Operation
 
 __all__ = ["UNSET", "Query"]
 

@@ -12,7 +12,7 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from patterns import errors
-from patterns.errors import EffectFailed, PatternsError
+from patterns.errors import EffectFailed, PatternsError, Refused
 from patterns.ledger.value_classes import loaded
 from patterns.ledger.value_types import label
 from patterns.ledger.values import from_plain, to_plain
@@ -43,6 +43,8 @@ def describe(error: BaseException | str, classes: Classes) -> dict[str, Any]:
     if isinstance(error, str):
         return {"text": error[:_LONGEST]}
     facts: dict[str, Any] = {"type": f"{type(error).__module__}:{type(error).__qualname__}", "text": text_of(error)}
+    if isinstance(error, Refused):
+        return facts  # of a nested call, then; handed out again it would claim that this one was refused just now
     try:
         whole = facts | {"parts": to_plain(_parts(error), classes, "error")}
         if _is_copy(_rebuilt(type(error), from_plain(whole["parts"], classes)), error):

@@ -7,7 +7,8 @@ import itertools
 import pytest
 from attrs import evolve, fields
 
-from patterns.ledger.machine import (
+from patterns.ledger.machine import step
+from patterns.ledger.operations import (
     OPERATIONS,
     Approve,
     Ask,
@@ -25,7 +26,6 @@ from patterns.ledger.machine import (
     Settle,
     TakeBack,
     Verdict,
-    step,
 )
 from patterns.ledger.record import Guarantee, Identity, Record, State
 

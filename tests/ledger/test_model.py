@@ -22,19 +22,8 @@ from typing import NamedTuple
 import pytest
 from attrs import evolve, frozen
 
-from patterns.ledger.machine import (
-    Approve,
-    Ask,
-    Claim,
-    Decide,
-    Doubt,
-    Free,
-    Gone,
-    Moved,
-    Settle,
-    Verdict,
-    step,
-)
+from patterns.ledger.machine import step
+from patterns.ledger.operations import Approve, Ask, Claim, Decide, Doubt, Free, Gone, Moved, Settle, Verdict
 from patterns.ledger.record import Identity, Record, State
 
 WHICH = {

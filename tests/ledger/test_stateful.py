@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from patterns.errors import EffectFailed, InDoubt, KeyConflict, Refused
 from patterns.kernel.storage import Change
 from patterns.ledger import Ledger
-from patterns.ledger.machine import Claim, step
+from patterns.ledger.machine import step
+from patterns.ledger.operations import Claim
 from patterns.ledger.record_format import write_record
 from patterns.stores.memory import MemoryStore
 

@@ -15,7 +15,8 @@ from patterns.errors import InDoubt, InFlight, StoreUnavailable
 from patterns.kernel.run import carry
 from patterns.kernel.storage import Change
 from patterns.ledger import EffectRecorded, Ledger, State
-from patterns.ledger.machine import Claim, step
+from patterns.ledger.machine import step
+from patterns.ledger.operations import Claim
 from patterns.ledger.record_format import read_record, write_record
 from patterns.testing import Fault, inject
 from patterns.testing.store_helpers import in_threads
