@@ -11,6 +11,7 @@ A member that is missing has its default: nothing, or ``created`` for the times
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii as _text
 from typing import TYPE_CHECKING, Any
 
 from patterns.errors import StoreUnavailable
@@ -30,21 +31,24 @@ _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 def write_record(record: Record) -> bytes:
     """Return *record* as bytes."""
+    created = record.created
     line = (
         f'{{"v":{VERSION},{record.identity.json},"state":"{record.state._value_}","fence":{record.fence}'
-        f',"created":{record.created!r},"changed":{record.changed!r}{member("owner", record.owner)}'
-        f"{_time('first', record.first, record.created)}{_time('started', record.started, record.created)}"
-        f"{_rest(record)}}}"
+        f',"created":{created!r},"changed":{record.changed!r}'
     )
+    if record.owner is not None:
+        line += f',"owner":{_text(record.owner)}'
+    if record.first != created:
+        line += _time("first", record.first)
+    if record.started != created:
+        line += _time("started", record.started)
+    line += _rest(record) + "}"
     if record.result is not None:
-        line = f"{line}\n{record.result}"
+        line += f"\n{record.result}"
     return line.encode()
 
 
-def _time(name: str, value: float | None, created: float) -> str:
-    """Return a further member, or nothing for the time the record was created, which most times are."""
-    if value == created:
-        return ""
+def _time(name: str, value: float | None) -> str:
     return f',"{name}":null' if value is None else f',"{name}":{value!r}'
 
 
