@@ -98,7 +98,7 @@ class PatternsError(Exception):
 
 def _sentence(text: str) -> str:
     """Return *text* with one full stop at its end; dots that stand for something are kept."""
-    return text if text.endswith(".") else f"{text}."
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _rebuild(kind: type[PatternsError], text: str, call: str | None, facts: dict[str, Any]) -> PatternsError:
@@ -137,7 +137,7 @@ class _RefusedForNow(Refused):
         if self.retry_after is None:
             return super().for_model()
         name = self.call or "the tool"
-        reason = _sentence(self.text)[:-1]
+        reason = self.text.removesuffix(".")
         wait = f"{self.retry_after:.0f}" if self.retry_after >= _SOON else f"{self.retry_after:.1f}"
         return f"{name} is unavailable for {wait} s because {reason}. Do not call it again before."
 
@@ -153,7 +153,7 @@ class ActionBlocked(Refused):
     """The impact gate blocked the call; ``assessment`` holds what was measured."""
 
     assessment: Any
-    advice = "The action was not performed because its impact is too high. Propose a smaller or reversible action."
+    advice = "The action was not performed. Propose a smaller or reversible action, or ask a person."
 
 
 class ApprovalPending(Refused):
@@ -198,7 +198,7 @@ class KeyConflict(Refused):
     """The idempotency key was used before with other arguments."""
 
     key: str
-    advice = "This key belongs to a different action. Use a new key for a new action."
+    advice = "The action was not performed: its key belongs to a different action. Only a new action gets a new key."
 
 
 class LoopDetected(Refused):
@@ -263,6 +263,8 @@ class RollbackIncomplete(PatternsError):
 class AuditError(PatternsError):
     """The audit log cannot be written or read, so the guarded call is not made."""
 
+    advice = "What cannot be recorded is not performed. Report this to a person."
+
 
 class LogTampered(AuditError):
     """The audit log does not verify; ``index`` is the first bad entry if known."""
@@ -274,6 +276,10 @@ class Misuse(PatternsError, TypeError):
     """Wrong use of the library; the text shows the wrong line and the right one."""
 
     advice = "This is a mistake in the program, not in the request."
+
+    def for_model(self) -> str:
+        """Return the problem alone; the wrong and the right line are for the programmer."""
+        return f"{_sentence(str(self.facts.get('problem', self.text)))} {self.advice}"
 
     @classmethod
     def shown(cls, problem: str, *, wrong: str, right: str) -> Misuse:

@@ -80,6 +80,12 @@ class VerifyingKey:
         if isinstance(vkey, VerifyingKey):
             return vkey
         spelled = vkey.strip()
+        if spelled.upper().startswith("PRIVATE"):
+            misuse(
+                "this is a signing key, which must stay secret; the verifying key lies beside it",
+                wrong="vkeys=[<the contents of audit.key>]",
+                right="vkeys=[<the contents of audit.key.pub>]",
+            )
         name, _, rest = spelled.partition("+")
         encoded = canonical_base64(rest.partition("+")[2]) or b""
         key = cls(name, encoded[1:])

@@ -352,6 +352,8 @@ def _ids(cause: str | Receipt | Iterable[str | Receipt]) -> list[str] | None:
 def _sink_of(target: str | os.PathLike[str] | Sink) -> Sink:
     if target == "memory":
         return MemorySink()
+    if target in (None, ""):
+        misuse("a log needs a place", wrong=f"AuditLogger({target!r})", right='AuditLogger("audit/", key="audit.key")')
     return FileSink(target) if isinstance(target, (str, os.PathLike)) else target
 
 

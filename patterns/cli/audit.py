@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from patterns.audit import commands
-from patterns.cli.output import complain, say, say_json, table
+from patterns.cli.output import complain, natural, say, say_json, table
 
 if TYPE_CHECKING:
     import argparse
@@ -27,14 +27,14 @@ def add(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     verify.add_argument("--unsigned", action="store_true", help="accept a log without signatures")
 
     show = _action(actions, "show", _show, "print the entries")
-    show.add_argument("--start", type=int, default=0, metavar="INDEX", help="first entry (0)")
-    show.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (100)")
+    show.add_argument("--start", type=natural, default=0, metavar="INDEX", help="first entry (0)")
+    show.add_argument("--limit", type=natural, default=100, metavar="N", help="at most so many (100)")
     show.add_argument("--run", dest="of_run", metavar="RUN", help="only of this run")
     show.add_argument("--tool", help="only of this tool")
     show.add_argument("--unsettled", action="store_true", help="only proposals without an outcome")
 
     prove = _action(actions, "prove", _prove, "print the proof that an entry is in the log")
-    prove.add_argument("index", type=int, help="which entry, counted from 0")
+    prove.add_argument("index", type=natural, help="which entry, counted from 0")
 
     _action(actions, "checkpoint", _checkpoint, "print the newest checkpoint, to be kept elsewhere")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from patterns.cli.output import complain, say, say_json, table
+from patterns.cli.output import complain, natural, say, say_json, table
 from patterns.errors import Misuse, StoreUnavailable
 from patterns.ledger import Ledger, State
 from patterns.stores import open_store
@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.add_argument("--state", choices=[state.value for state in State], help="only those in this state")
     listing.add_argument("--tool", help="only those of this tool")
     listing.add_argument("--run", dest="of_run", metavar="RUN", help="only those of this run and the runs in it")
-    listing.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (100)")
+    listing.add_argument("--limit", type=natural, default=100, metavar="N", help="at most so many (100)")
 
     show = _action(actions, "show", _show, "show one effect; exit code 1: there is none")
     show.add_argument("effect", help="its id, some first characters of it, or its key")
@@ -74,6 +74,12 @@ def _opened(options: argparse.Namespace) -> Iterator[Ledger]:
             "which store?",
             wrong=f"patterns ledger {options.action}",
             right=f"patterns ledger {options.action} --store sqlite:///agent.db",
+        )
+    if options.store.startswith("memory:"):
+        raise Misuse.shown(
+            "a store in memory ends with its process, so there is nothing to look at from here",
+            wrong=f"--store {options.store}",
+            right="--store sqlite:///agent.db",
         )
     _refuse_missing_file(options.store)
     store = open_store(options.store)

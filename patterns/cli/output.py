@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["complain", "say", "say_json", "table"]
+__all__ = ["complain", "natural", "say", "say_json", "table"]
+
+
+def natural(text: str) -> int:
+    """Read a number from the command line that is not negative."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def say(text: str) -> None:

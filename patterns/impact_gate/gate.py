@@ -92,6 +92,8 @@ class ImpactGate:
                 wrong="ImpactGate()",
                 right='ImpactGate(world=SqlWorld("shop.db")) or ImpactGate(model=lambda action: 0.5)',
             )
+        if world is not None and not hasattr(world, "twin"):
+            misuse(f"{world!r} is no world", wrong=f"world={world!r}", right='world=SqlWorld("shop.db")')
         _refuse_uncallable("model", model)
         if reviewer is not None and not hasattr(reviewer, "review"):
             _refuse_uncallable("reviewer", reviewer)

@@ -83,6 +83,12 @@ def configure(*, detail: Detail | None = None, tracer_provider: TracerProvider |
             errors.misuse(f"no such detail: {detail!r}", wrong=f"detail={detail!r}", right='detail="call"')
         settings = evolve(settings, detail=detail)
     if not isinstance(tracer_provider, _Unset):
+        if tracer_provider is not None and isinstance(tracer_provider, (str, int, type)):
+            errors.misuse(
+                f"{tracer_provider!r} is no tracer provider",
+                wrong=f"tracer_provider={tracer_provider!r}",
+                right="tracer_provider=TracerProvider()",
+            )
         settings = evolve(settings, tracer_provider=tracer_provider)
     return before
 

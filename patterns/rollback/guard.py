@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
-from patterns.errors import InDoubt, Refused, misuse
+from patterns.errors import InDoubt, NotPerformed, Refused, misuse
 from patterns.kernel import outcome as ends
 from patterns.kernel.guard import Guard
 from patterns.rollback.extent import must_be_taken_back, take_back_late, written_down
@@ -249,6 +249,8 @@ def _state_of(outcome: Outcome) -> ActionState:
     match outcome:
         case ends.Returned():
             return ActionState.DONE
+        case ends.Raised(NotPerformed()):
+            return ActionState.REFUSED  # the tool says that nothing happened
         case ends.Raised(error):
             return ActionState.IN_DOUBT if is_ambiguous(error) else ActionState.FAILED
         case ends.Abandoned():

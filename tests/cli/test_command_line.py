@@ -102,6 +102,7 @@ def test_a_doubt_is_resolved_once(capsys, url, words, state):
         (("ledger", "list", "--store", "carrier-pigeon://x"), 2, "known are memory://, sqlite://"),
         (("ledger", "list", "--store", "sqlite:////nowhere/agent.db"), 3, "there is no file"),
         (("ledger", "resolve", "x", "--store", "{url}", "--succeeded", "no json"), 2, "the result is no JSON"),
+        (("ledger", "list", "--store", "memory://"), 2, "ends with its process"),
         (("audit", "verify", "{tmp}/none", "--json"), 3, None),
         (("audit", "show", "{tmp}/none"), 3, None),
     ],
@@ -130,7 +131,8 @@ def test_a_file_that_is_no_store_is_left_alone(capsys, tmp_path):
 
 def test_argparse_speaks_for_the_rest(capsys):
     """Unknown commands and missing words are wrong use."""
-    for words in ([], ["fly"], ["ledger", "resolve", "x", "--store", "memory://"]):
+    negative = ["ledger", "list", "--limit", "-1"]
+    for words in ([], ["fly"], ["ledger", "resolve", "x", "--store", "memory://"], negative):
         with pytest.raises(SystemExit) as stopped:
             main(words)
         assert 2 == stopped.value.code
@@ -159,6 +161,18 @@ def test_a_log_is_verified_shown_and_proven(capsys, log):
     assert run(capsys, "audit", "prove", place, "1")[1].startswith("c2sp.org/tlog-proof")
     assert 1 == run(capsys, "audit", "prove", place, "99")[0]
     assert run(capsys, "audit", "checkpoint", place)[1].startswith("example.org/log\n")
+
+
+def test_a_signing_key_given_by_mistake_is_not_printed(capsys, log):
+    """Forgetting `.pub` must not put the secret into a build log."""
+    place, public = log
+    secret = public.with_suffix("").read_text().strip()
+
+    code, out, err = run(capsys, "audit", "verify", str(place), "--key", str(public.with_suffix("")))
+
+    assert 2 == code
+    assert secret[-20:] not in out + err
+    assert "audit.key.pub" in err
 
 
 def test_a_tampered_log_is_bad_news(capsys, log):

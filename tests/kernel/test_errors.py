@@ -33,7 +33,14 @@ def test_every_error_tells_a_model_what_to_do(kind):
 
 def test_dots_that_mean_something_are_kept():
     """The right line of a Misuse may end in an ellipsis."""
-    assert "right: def f(): ... This is" in Misuse.shown("no", wrong="f", right="def f(): ...").for_model()
+    assert "wait... This is a mistake" in Misuse("wait...").for_model()
+
+
+def test_a_model_is_not_shown_code():
+    """The wrong and the right line are for the programmer."""
+    told = Misuse.shown("a step needs a name", wrong="step()", right='step("a")').for_model()
+
+    assert "a step needs a name. This is a mistake in the program, not in the request." == told
 
 
 @pytest.mark.parametrize(("wait", "words"), [(0.2, "0.2 s"), (42.4, "42 s")])

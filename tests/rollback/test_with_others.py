@@ -6,7 +6,7 @@ import pytest
 import tenacity
 
 import patterns
-from patterns.errors import CircuitOpen, RollbackIncomplete
+from patterns.errors import CircuitOpen, NotPerformed, RollbackIncomplete
 from patterns.kernel.guard import layers
 from patterns.rollback import ActionState, Saga, SagaStatus, Step
 
@@ -102,3 +102,27 @@ def test_a_compensation_that_is_refused_is_not_lost(world):
     breaker.reset()
     assert SagaStatus.COMPENSATED is saga.recover()[0].status
     assert [20] == world.undone
+
+
+def test_what_a_tool_says_did_not_happen_is_not_undone():
+    """NotPerformed means the same to the rollback manager and the saga as to the ledger."""
+    taken_back = []
+    undo = patterns.RollbackManager("bot")
+    saga = patterns.Saga("order")
+
+    def declined(order):
+        raise NotPerformed("declined before anything")
+
+    def take_back(order):
+        taken_back.append(order)
+
+    plain = undo.undoable(undo=take_back)(declined)
+    step = saga.tool(compensate=take_back)(declined)
+    with patterns.run("t"):
+        with pytest.raises(NotPerformed):
+            plain("A1")
+        undo.rollback_all()
+        with pytest.raises(NotPerformed), saga.transaction("o"):
+            step("A2")
+
+    assert [] == taken_back

@@ -113,7 +113,9 @@ def test_children_do_not_keep_an_owner_alive(path: Path, store: Store):
 
     def have_children() -> None:
         program = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], close_fds=False)
-        forked = fork(signal.pause)
+        ready, begun = os.pipe()
+        forked = fork(lambda: (os.write(begun, b"."), signal.pause()))
+        os.read(ready, 1)  # the child runs, so it has let go of what it inherited
         os.write(say, b"%d %d" % (program.pid, forked.pid))
 
     owner = Owner(path, then=have_children)
