@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from benchmarks.harness import Case, Table
+from patterns.circuit_breaker import CircuitBreaker
 from patterns.kernel.guard import Bracket, Guard, attach
 
 if TYPE_CHECKING:
@@ -86,4 +87,5 @@ def tables() -> list[Table]:
     cases += [_case("wrapt on wrapt", _wrapt, depth, ours=False) for depth in DEPTHS]
     cases += [_case("fast lane", lambda function: attach(function, fast), depth, ours=True) for depth in DEPTHS]
     cases += [_case("guards", lambda function: attach(function, around), depth, ours=True) for depth in DEPTHS]
+    cases += [_case("breakers", CircuitBreaker("b").protect, depth, ours=True) for depth in DEPTHS]
     return [Table(name="depth", title="Wrapper depth", cases=cases, baseline="bare closure, 1 deep")]

@@ -39,7 +39,7 @@ def as_markdown(table: Table, results: Sequence[Result]) -> str:
         lines.append(f"| {name} | {low * 1e6:.3f} | {middle * 1e6:.3f} | {high * 1e6:.3f} | {middle / base:.2f} |")
     missing = [case.name for case in table.cases if case.name not in {result.case.name for result in results}]
     if missing:
-        lines += ["", f'Not installed: {", ".join(missing)} (`pip install ".[bench]"`).']
+        lines += ["", f'Left out, not installed or not able to: {", ".join(missing)} (`pip install ".[bench]"`).']
     if table.notes:
         lines += ["", table.notes]
     return "\n".join(lines) + "\n"
